@@ -1,0 +1,31 @@
+"""The command line: a file a noun. A command parses, calls one function, prints.
+
+Nothing heavy is imported here: `fleet --help` answers before torch or ray would have been found.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from fleet.cli.app import app
+from fleet.errors import FleetError
+
+# Importing a noun registers its commands; `fleet --help` lists them in this order.
+from fleet.cli import cameras, recordings, retrain, models, scoring, serve, demo, doctor  # noqa: F401  isort: skip
+
+__all__ = ["app", "main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 (the work failed) or 2 (wrong usage), never with a traceback of ours."""
+    try:
+        app(arguments)
+    except FleetError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: run the same command again to go on\n")
+        sys.exit(130)
+    except BrokenPipeError:  # `fleet score ... | head`
+        sys.stderr.close()
+        sys.exit(0)

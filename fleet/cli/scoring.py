@@ -1,0 +1,139 @@
+"""Scoring without endpoints: `fleet score` and `fleet evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fleet.cli.app import CameraId, Json, StoreName, app, console, print_json, print_table, store_of
+from fleet.errors import FleetError, UsageError
+
+if TYPE_CHECKING:
+    from fleet.scoring import Score
+
+Version = Annotated[str | None, typer.Option("--version", help="A version instead of the champion.")]
+
+
+@app.command(rich_help_panel="Scoring")
+def score(
+    camera_id: CameraId,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, folder or stream.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.parquet", help="Write the scores there.")] = None,
+    version: Version = None,
+    store: StoreName = None,
+    as_json: Json = False,
+) -> None:
+    """Score every frame of a source with a camera's champion. With --json, a line a frame."""
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} does not exist", "make it, or write elsewhere")
+    scores = []
+    for row in _scores(store, camera_id, source, version, as_json):
+        if as_json:
+            print_json(_public(row))
+        scores.append(row)
+    if not scores:
+        raise FleetError("the source gave no frame", f"fleet probe {camera_id}", camera_id)
+    if out is not None:
+        from fleet.tables import table_to_bytes
+
+        beside = out.with_name(f".{out.name}.part")
+        beside.write_bytes(table_to_bytes([_stored(row) for row in scores]))
+        beside.replace(out)
+    if not as_json:
+        _print_summary(camera_id, scores, out)
+
+
+@app.command(rich_help_panel="Scoring")
+def evaluate(
+    camera_id: CameraId,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="Default: the camera's own.", show_default=False)
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="A .npy of 0/1 or a CSV with a column 'label', a row a frame."),
+    ] = None,
+    version: Version = None,
+    store: StoreName = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a camera's champion against labels: AUC, precision, recall, F1."""
+    from fleet.evaluate import evaluate as measure
+    from fleet.evaluate import labels_of, read_labels
+    from fleet.recordings import is_live
+    from fleet.registry import Registry
+
+    if labels is None:
+        raise UsageError("labels to measure against are missing", "--labels FILE: a .npy of 0/1, or a CSV")
+    all_labels = read_labels(labels)
+    camera = Registry(store_of(store)).camera(camera_id)
+    if source is None and is_live(camera):
+        raise UsageError("its own source is live", f"fleet evaluate {camera_id} VIDEO --labels FILE", camera_id)
+    scores = list(_scores(store, camera_id, source or camera.source, version, as_json))
+    found = measure(camera_id, scores, labels_of([row.index for row in scores], all_labels))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_table(f"'{camera_id}' against {labels.name}", ("measure", "value"), list(found.to_dict().items())[1:])
+
+
+def _scores(store: str | None, camera_id: str, source: str, version: str | None, as_json: bool) -> Iterable[Score]:
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    from fleet.registry import Registry
+    from fleet.scoring import load_model, score_source
+
+    opened = store_of(store)
+    camera = Registry(opened).camera(camera_id)
+    model = load_model(opened, camera_id, version)
+    columns = (SpinnerColumn(), TextColumn("scoring"), MofNCompleteColumn(), TextColumn("frames"))
+    with Progress(*columns, console=console(as_json), transient=True) as progress:
+        bar = progress.add_task(camera_id, total=None)
+        yield from score_source(model, camera, source, on_frame=lambda count: progress.advance(bar, count))
+
+
+def _public(row: Score) -> dict[str, Any]:
+    verdict = row.verdict
+    return {
+        "camera": row.camera,
+        "frame": row.index,
+        "captured_at": row.captured_at.isoformat(),
+        "pcc": verdict.pcc,
+        "threshold": verdict.threshold,
+        "score": verdict.score,
+        "score_threshold": verdict.score_threshold,
+        "anomalous": verdict.anomalous,
+        "rule": verdict.rule,
+        "model_version": row.model_version,
+    }
+
+
+def _stored(row: Score) -> dict[str, Any]:
+    return {**_public(row), "captured_at": row.captured_at}
+
+
+def _print_summary(camera_id: str, scores: list[Score], out: Path | None) -> None:
+    flagged = sum(row.verdict.anomalous for row in scores)
+    first = scores[0].verdict
+    console().print(
+        f"camera '{camera_id}', version {scores[0].model_version}: {flagged} of {len(scores)} frames "
+        f"({flagged / len(scores):.1%}) are anomalous by the rule '{first.rule}' (PCC below {first.threshold:.4f})"
+    )
+    strangest = sorted(scores, key=lambda row: row.verdict.score, reverse=True)[:5]
+    columns = ("frame", "captured at (UTC)", "PCC", "score", "anomalous")
+    rows = [
+        (
+            row.index,
+            f"{row.captured_at:%Y-%m-%d %H:%M:%S.%f}"[:-4],
+            row.verdict.pcc,
+            row.verdict.score,
+            row.verdict.anomalous,
+        )
+        for row in strangest
+    ]
+    print_table("the strangest frames", columns, rows)
+    if out is not None:
+        console().print(f"scores written to {out}")

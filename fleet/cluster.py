@@ -1,0 +1,124 @@
+"""Which Ray cluster a command works on, and how quietly.
+
+`--address` names one; else the head that `fleet serve` keeps for this store is joined; else a Ray of the command's own
+runs on this machine for as long as the command does. Several stores on one machine never meet: own folder, own ports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import FleetError
+from fleet.store import Store
+
+__all__ = ["Head", "connect", "head_of", "own_ray", "write_head"]
+
+NAMESPACE = "fleet"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A Ray head and the endpoints that `fleet serve` keeps for a store on this machine."""
+
+    pid: int
+    started_at: float
+    address: str
+    url: str
+
+
+def head_of(store: Store) -> Head | None:
+    """The head that serves this store on this machine, if its process lives."""
+    import psutil
+
+    try:
+        head = Head(**json.loads(_head_file(store).read_text()))
+        process = psutil.Process(head.pid)
+        # The number of a process is used again: it is the same one only if it also began at the same time.
+        alive = abs(process.create_time() - head.started_at) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return head if alive else None
+
+
+def write_head(store: Store, head: Head | None) -> None:
+    """Record the head in the store's run folder, or, with None, that there is none."""
+    file = _head_file(store)
+    if head is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.write_text(json.dumps(asdict(head)))
+    beside.replace(file)
+
+
+@contextlib.contextmanager
+def connect(store: Store, address: str | None = None) -> Iterator[None]:
+    """Be connected to a Ray cluster: the named one, the one that serves this store, or one of our own.
+
+    Raises:
+        FleetError: the named cluster does not answer.
+    """
+    import ray
+
+    if ray.is_initialized():  # a program that uses Fleet as a library has its own
+        yield
+        return
+    head = head_of(store)
+    joined = address or (head.address if head else None)
+    if joined is None:
+        with own_ray():
+            yield
+        return
+    _set_environment()
+    try:
+        ray.init(address=joined, namespace=NAMESPACE, **_quiet())
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise FleetError(
+            f"there is no Ray cluster at '{joined}' ({type(error).__name__})",
+            "check --address, or leave it out to use this machine",
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def own_ray() -> Iterator[str]:
+    """A Ray on this machine that ends with the block, and with this process however it dies; yields its address."""
+    import ray
+
+    _set_environment()
+    # Ray puts Unix sockets into this folder and their paths may have 107 characters: no long TMPDIR.
+    folder = Path(tempfile.mkdtemp(prefix="fleet-ray-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    try:
+        context = ray.init(include_dashboard=False, _temp_dir=str(folder), namespace=NAMESPACE, **_quiet())
+        yield str(context.address_info["gcs_address"])
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _head_file(store: Store) -> Path:
+    return store.run_folder / "serve.json"
+
+
+def _quiet() -> dict[str, Any]:
+    return {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
+
+
+def _set_environment() -> None:
+    """What Ray reads from the environment, each only where the user has not said otherwise."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Left unset, a local start writes a token into the home folder, and later heads then ask for it.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

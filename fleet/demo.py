@@ -1,0 +1,142 @@
+"""The demo: three generated cameras from nothing to scored frames, the whole road on one machine.
+
+    scenes -> add-camera -> retrain -> serve -> score over HTTP -> a table and a picture a camera
+
+The ground truth is written beside the videos and read only for the table's AUC, after everything else is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cameras.preprocess import preprocess, valid_pixels
+from fleet.registry import Registry, make_camera
+from fleet.store import Store
+
+if TYPE_CHECKING:
+    from cameras.scenes import SceneFiles
+
+__all__ = ["DemoRow", "register_scenes", "score_scene", "write_scenes"]
+
+HTTP_CLIENTS = 8
+
+
+@dataclass(frozen=True)
+class DemoRow:
+    """A line of the demo's table. `auc` is of the endpoint's score, `auc_median` of PCC to the median frame."""
+
+    camera: str
+    frames: int
+    sigma: float
+    lam: float
+    threshold: float
+    collapsed: bool
+    flagged: int
+    auc: float
+    auc_median: float
+    picture: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        row = {"lambda" if name == "lam" else name: value for name, value in asdict(self).items()}
+        return {**row, "picture": str(self.picture)}
+
+
+def write_scenes(folder: Path, on_frame: Callable[[str, int, int], None]) -> dict[str, SceneFiles]:
+    """The three scenes as H.264 files with their labels; those that are there already are kept."""
+    from cameras.scenes import scene_names, write_scene
+
+    def one(name: str) -> SceneFiles:
+        return write_scene(name, folder, on_frame=lambda done, total: on_frame(name, done, total))
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(scene_names(), pool.map(one, scene_names()), strict=True))
+
+
+def register_scenes(store: Store, scenes: dict[str, SceneFiles]) -> None:
+    """A camera for each scene, in place of the one that an earlier demo left."""
+    registry = Registry(store)
+    for name, files in scenes.items():
+        camera = make_camera(
+            id=name, source=str(files.video.absolute()), fps=files.fps, search="quick", tags={"demo": "yes"}
+        )
+        registry.add(camera, replace=True)
+
+
+def score_scene(
+    store: Store, url: str, name: str, files: SceneFiles, folder: Path, on_frame: Callable[[], None]
+) -> DemoRow:
+    """Post every frame of a scene to its endpoint, compare with the ground truth, draw the picture."""
+    from sklearn.metrics import roc_auc_score
+
+    from cameras.sources import open_source
+    from fleet.detector import median_pcc
+    from fleet.figures import draw_scored_camera
+    from fleet.scoring import error_map_picture, load_model
+
+    model = load_model(store, name)
+    prep = model.version.preprocessing
+    with open_source(str(files.video), prep.fps, camera=name) as source:
+        frames = [(frame.index, frame.image) for frame in source]
+    answers = post_frames(url, name, [image for _, image in frames], on_frame)
+    seen = np.stack([preprocess(image, prep) for _, image in frames])
+    truth = np.load(files.labels)[[index for index, _ in frames]].astype(bool)
+    pcc = np.array([answer["pcc"] for answer in answers])
+    worst = int(pcc.argmin())
+    picture = folder / f"{name}.png"
+    auc = float(roc_auc_score(truth, [answer["score"] for answer in answers]))
+    draw_scored_camera(
+        picture,
+        title=f"{name}: AUC {auc:.3f} without a label (sigma {model.version.sigma:g}, lambda {model.version.lam:g})",
+        pcc=pcc,
+        threshold=model.version.threshold,
+        seconds=np.array([index for index, _ in frames]) / files.fps,
+        events=truth,
+        frame=seen[worst],
+        reconstruction=_to_uint8(model.detector.reconstruct(seen[worst : worst + 1])[0]),
+        error_map=error_map_picture(model, seen[worst]),
+        worst=worst,
+    )
+    return DemoRow(
+        camera=name,
+        frames=len(frames),
+        sigma=model.version.sigma,
+        lam=model.version.lam,
+        threshold=model.version.threshold,
+        collapsed=model.version.collapsed,
+        flagged=sum(answer["anomalous"] for answer in answers),
+        auc=auc,
+        auc_median=float(roc_auc_score(truth, 1 - median_pcc(seen, valid_pixels(prep)))),
+        picture=picture,
+    )
+
+
+def post_frames(
+    url: str, camera: str, images: Sequence[np.ndarray], on_frame: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
+    """Post frames (RGB) as PNG, which loses nothing, to a camera's endpoint; the answers in order."""
+    import httpx
+
+    from cameras.images import encode_png
+
+    with httpx.Client(timeout=30.0, limits=httpx.Limits(max_connections=HTTP_CLIENTS)) as client:
+
+        def one(image: np.ndarray) -> dict[str, Any]:
+            headers = {"content-type": "image/png"}
+            reply = client.post(f"{url}/cameras/{camera}/score", content=encode_png(image), headers=headers)
+            reply.raise_for_status()
+            on_frame()
+            answer: dict[str, Any] = reply.json()
+            return answer
+
+        with ThreadPoolExecutor(HTTP_CLIENTS) as pool:
+            return list(pool.map(one, images))
+
+
+def _to_uint8(reconstruction: np.ndarray) -> np.ndarray:
+    return np.rint(np.clip(reconstruction, 0, 1) * 255).astype(np.uint8)

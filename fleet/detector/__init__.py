@@ -1,0 +1,72 @@
+"""The science: frames of one camera in, a detector of the unusual out. No Ray, no files, no network.
+
+After "Fully Unsupervised Video Anomaly Detection with Minimal Latent Entropy"; docstrings name its equations. Names are
+imported when they are first used, so that this package, and `fleet --help`, come without torch. `fit` is the one that
+lives in its module alone: a package cannot hold a function and a module of one name.
+
+    from fleet.detector.fit import fit
+
+    detector = fit(frames)                # uint8 (N, H, W)
+    unusual = detector.flag(detector.score(frames))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fleet.detector.config import DetectorConfig, paper_batch_size
+    from fleet.detector.detector import Detector
+    from fleet.detector.fit import Fitting
+    from fleet.detector.model import Autoencoder, entropy_loss, reconstruction_loss
+    from fleet.detector.reference import median_frame, median_pcc
+    from fleet.detector.score import error_map, pcc
+    from fleet.detector.select import OBJECTIVES, Choice, Objective, bic_gain, choose, objective
+    from fleet.detector.stats import EpochStats
+    from fleet.detector.threshold import paper_threshold
+
+__all__ = [
+    "OBJECTIVES",
+    "Autoencoder",
+    "Choice",
+    "Detector",
+    "DetectorConfig",
+    "EpochStats",
+    "Fitting",
+    "Objective",
+    "bic_gain",
+    "choose",
+    "entropy_loss",
+    "error_map",
+    "median_frame",
+    "median_pcc",
+    "objective",
+    "paper_batch_size",
+    "paper_threshold",
+    "pcc",
+    "reconstruction_loss",
+]
+
+_HOMES = {
+    "config": ("DetectorConfig", "paper_batch_size"),
+    "detector": ("Detector",),
+    "fit": ("Fitting",),
+    "model": ("Autoencoder", "entropy_loss", "reconstruction_loss"),
+    "reference": ("median_frame", "median_pcc"),
+    "score": ("error_map", "pcc"),
+    "select": ("OBJECTIVES", "Choice", "Objective", "bic_gain", "choose", "objective"),
+    "stats": ("EpochStats",),
+    "threshold": ("paper_threshold",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,114 @@
+"""`DetectorConfig`: the numbers that decide what is fitted. Imports no torch: `fleet --help` comes by here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+__all__ = ["DetectorConfig", "ErrorScale", "Kernel", "paper_batch_size"]
+
+Kernel = Literal["norm", "elementwise"]
+ErrorScale = Literal["variance", "none"]
+
+
+def paper_batch_size(n_frames: int) -> int:
+    """The paper's batch size for so many frames (section 4.1: 902 -> 64, 1,200 -> 128, 18,000 -> 256)."""
+    return 64 if n_frames < 1_000 else 128 if n_frames < 10_000 else 256
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """One point of the search, and what stays fixed around it.
+
+    Attributes:
+        sigma: kernel size of the entropy estimate (eq 5), in units of the latent space.
+        lam: the paper's lambda, weight of the entropy term (eq 7); 0 is a plain convolutional autoencoder.
+        latent: dimensions of the latent space.
+        epochs: passes over the frames. The paper takes 70; the loss of a standardised scene is near its end at 30.
+        learning_rate: Adam's.
+        batch_size: frames a step; None takes `paper_batch_size`.
+        channels: feature maps of the strided convolutions; the last repeats until the grid is small enough.
+        kernel: 'norm' takes eq 18's (e_i - e_j)^2 as the squared Euclidean norm, 'elementwise' a latent dimension
+            at a time, averaged inside the logarithm.
+        error_scale: 'variance' divides the error by the scene's temporal variance, so that the best constant
+            picture has loss 1 and lambda means the same at any size; 'none' is eq 3's plain sum.
+        kappa: the threshold lies so many standard deviations below the mean (eq 9).
+        seed: decides the first weights and the order of the frames.
+
+    Raises:
+        ValueError: a value out of its bounds; says the rule and the remedy.
+    """
+
+    sigma: float = 0.1
+    lam: float = 1.0
+    latent: int = 32
+    epochs: int = 30
+    learning_rate: float = 5e-4
+    batch_size: int | None = None
+    channels: tuple[int, ...] = (8, 16, 32)
+    kernel: Kernel = "norm"
+    error_scale: ErrorScale = "variance"
+    kappa: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))  # JSON and YAML give lists
+        _number("sigma", self.sigma, above=0, at_most=1e3, remedy="the paper searches 0.01 to 1")
+        _number("lam", self.lam, at_least=0, at_most=1e6, remedy="the paper searches 0.01 to 1; 0 turns it off")
+        _whole("latent", self.latent, 1, 4_096, remedy="the paper takes 32")
+        _whole("epochs", self.epochs, 1, 100_000, remedy="the paper takes 70")
+        _number("learning_rate", self.learning_rate, above=0, at_most=1, remedy="the paper takes 0.0005")
+        if self.batch_size is not None:
+            # One frame has no pair, and the entropy term nothing to pull together.
+            _whole("batch_size", self.batch_size, 2, 65_536, remedy="leave it out for the paper's")
+        if not self.channels:
+            raise ValueError("channels holds at least one number of feature maps: try (8, 16, 32)")
+        for width in self.channels:
+            _whole("channels", width, 1, 4_096, remedy="try (8, 16, 32)")
+        _one_of("kernel", self.kernel, get_args(Kernel))
+        _one_of("error_scale", self.error_scale, get_args(ErrorScale))
+        _number("kappa", self.kappa, at_least=-100, at_most=100, remedy="the paper takes 0.5, fewer flags 3")
+        _whole("seed", self.seed, 0, 2**63 - 1, remedy="try 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` takes them back."""
+        return asdict(self) | {"channels": list(self.channels)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DetectorConfig:
+        """The configuration of these values; what is left out keeps its default.
+
+        Raises:
+            ValueError: an unknown name, or a value out of its bounds.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(f"a detector has no setting {', '.join(map(repr, unknown))}: it knows {', '.join(known)}")
+        return cls(**values)
+
+
+def _number(
+    name: str,
+    value: Any,
+    *,
+    at_most: float,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    remedy: str,
+) -> None:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (plain and math.isfinite(value) and above < value <= at_most and value >= at_least):
+        lowest = f"above {above:g}" if above > -math.inf else f"at least {at_least:g}"
+        raise ValueError(f"{name} is a number {lowest} and at most {at_most:g}, not {value!r}: {remedy}")
+
+
+def _whole(name: str, value: Any, lowest: int, highest: int, *, remedy: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise ValueError(f"{name} is a whole number from {lowest} to {highest}, not {value!r}: {remedy}")
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")

@@ -1,0 +1,192 @@
+"""One camera, one configuration -> a fitted detector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cameras.errors import FleetError, UsageError
+from fleet.detector.config import DetectorConfig, paper_batch_size
+from fleet.detector.detector import Detector
+from fleet.detector.frames import check_frames, check_mask, chunks, evenly_spaced
+from fleet.detector.model import Autoencoder, load_model, loss_terms, reconstruct, to_frames, to_tensor
+from fleet.detector.score import error_map, pcc
+from fleet.detector.stats import EpochStats, effective_rank, rank_correlation
+from fleet.detector.threshold import paper_threshold
+
+__all__ = ["Fitting", "fit"]
+
+# Frames that an epoch is measured on: a third of a small scene's, so that measuring is a fifth of an epoch's time.
+_EVALUATED_SHARE = 3
+_EVALUATED_AT_LEAST = 64
+_EVALUATED_AT_MOST = 512
+
+# Error maps are counted into so many steps of 0..1: their percentile over thousands of frames takes no memory.
+_MAP_STEPS = 2**16
+
+
+def fit(
+    frames: NDArray[np.uint8],
+    config: DetectorConfig | None = None,
+    valid: NDArray[np.bool_] | None = None,
+    on_epoch: Callable[[EpochStats], object] | None = None,
+    device: str = "cpu",
+) -> Detector:
+    """Fit a detector to the frames of one camera, events and all.
+
+    Args:
+        frames: uint8 (N, H, W) grey or (N, H, W, 3) colour; may be a read-only view.
+        config: the defaults where it is None.
+        valid: bool (H, W), True where a pixel counts; None counts all.
+        on_epoch: called after each epoch.
+        device: where to train; the detector is on the CPU.
+
+    Raises:
+        UsageError: frames or a mask that nothing can be learnt from.
+        FleetError: the training diverged.
+    """
+    fitting = Fitting(frames, config or DetectorConfig(), valid, device)
+    for _ in range(fitting.config.epochs):
+        stats = fitting.epoch()
+        if on_epoch is not None:
+            on_epoch(stats)
+    return fitting.detector()
+
+
+class Fitting:
+    """A fit under way, an epoch at a time: a scheduler may stop it after any of them.
+
+    The same frames, configuration and number of threads give the same detector; the global random numbers stay as they
+    were. Arguments and errors are those of `fit`.
+    """
+
+    def __init__(
+        self,
+        frames: NDArray[np.uint8],
+        config: DetectorConfig,
+        valid: NDArray[np.bool_] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        height, width, channels = check_frames(frames)
+        self.config = config
+        self.curve: list[EpochStats] = []
+        self._frames = frames
+        self._valid = check_mask(valid, height, width)
+        if len(frames) < 2:
+            raise UsageError(f"a fit takes 2 frames at least, not {len(frames)}", "record more of them")
+
+        # The mean frame and the variance about it, over the pixels that count, in 0..1: (H, W, C) and a number.
+        mean, variance = _temporal_moments(frames)
+        self._variance = float(variance[self._valid].sum())
+        if not self._variance > 0:
+            raise UsageError(
+                f"nothing moves: all {len(frames)} frames are the same where they are not masked",
+                "check that the camera is not frozen, and what its mask covers",
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.model = Autoencoder(height, width, channels, config)
+        self.model.standardise(mean, math.sqrt(self._variance / (self._valid.sum() * channels)), self._valid)
+        self.model.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._order = torch.Generator().manual_seed(config.seed)
+        self._optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate)
+
+        batch_size = config.batch_size or paper_batch_size(len(frames))
+        self._steps = math.ceil(len(frames) / batch_size)
+        self._error_scale = self._variance if config.error_scale == "variance" else 1.0
+        n_evaluated = max(_EVALUATED_AT_LEAST, min(len(frames) // _EVALUATED_SHARE, _EVALUATED_AT_MOST))
+        self._evaluated = frames[evenly_spaced(len(frames), n_evaluated)]
+        self._mean_frame = mean.reshape(frames.shape[1:]).astype(np.float32)
+        mean_frames = np.broadcast_to(self._mean_frame, self._evaluated.shape)
+        self._mean_frame_pcc = pcc(self._evaluated, mean_frames, self._valid)
+
+    def epoch(self) -> EpochStats:
+        """Train on every frame once, then measure.
+
+        Raises:
+            FleetError: the loss is no longer a number.
+        """
+        device = self.model.mean.device
+        sums = torch.zeros(3, device=device)
+        # Batches of equal size, not a small last one: the entropy of a batch depends on how many are in it.
+        for batch in torch.randperm(len(self._frames), generator=self._order).tensor_split(self._steps):
+            terms = loss_terms(
+                self.model, to_tensor(self._frames[batch.numpy()], device), self.config, self._error_scale
+            )
+            self._optimiser.zero_grad()
+            terms[0].backward()
+            self._optimiser.step()
+            sums += torch.stack(terms).detach()
+        total, reconstruction, entropy = (sums / self._steps).tolist()
+        if not (math.isfinite(total) and all(weight.isfinite().all() for weight in self.model.parameters())):
+            raise FleetError(
+                f"training diverged in epoch {len(self.curve) + 1}: the loss is {total}",
+                f"lower learning_rate (it is {self.config.learning_rate:g})",
+            )
+        self.curve.append(self._measure(reconstruction, entropy, total))
+        return self.curve[-1]
+
+    def detector(self) -> Detector:
+        """What is fitted now. Later epochs leave it as it is."""
+        weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
+        model = load_model(weights, self.model.height, self.model.width, self.model.channels, self.config)
+        calibration = np.zeros(len(self._frames))
+        counts = np.zeros(_MAP_STEPS, np.int64)
+        for part in chunks(self._frames):
+            frames = self._frames[part]
+            reconstructions = reconstruct(model, frames)  # by the network that will score, on its device
+            calibration[part] = pcc(frames, reconstructions, self._valid)
+            errors = error_map(frames, reconstructions, self._valid)[:, self._valid]
+            steps = (errors.clip(0, 1) * (_MAP_STEPS - 1)).round().astype(np.int64)
+            counts += np.bincount(steps.ravel(), minlength=_MAP_STEPS)
+        white = int(np.searchsorted(np.cumsum(counts), 0.999 * counts.sum()))
+        threshold, mean, std = paper_threshold(calibration, self.config.kappa)
+        map_scale = max(white, 1) / (_MAP_STEPS - 1)  # never 0: pictures divide by it
+        return Detector(self.config, model, threshold, mean, std, map_scale, calibration, tuple(self.curve))
+
+    @torch.inference_mode()
+    def _measure(self, reconstruction: float, entropy: float, total: float) -> EpochStats:
+        values = np.zeros(len(self._evaluated))
+        latents = []
+        # Sums over time of the difference from the mean frame, which is next to nothing where the latent is off.
+        moved = np.zeros(self._evaluated.shape[1:])
+        moved_squared = np.zeros_like(moved)
+        for part in chunks(self._evaluated):
+            pictures, z = self.model(to_tensor(self._evaluated[part], self.model.mean.device))
+            reconstructions = to_frames(pictures)
+            values[part] = pcc(self._evaluated[part], reconstructions, self._valid)
+            latents.append(z.cpu().numpy())
+            from_mean = reconstructions - self._mean_frame
+            moved += from_mean.sum(axis=0, dtype=np.float64)
+            moved_squared += np.square(from_mean).sum(axis=0, dtype=np.float64)
+        n = len(self._evaluated)
+        variance = (moved_squared / n - (moved / n) ** 2)[self._valid].sum()
+        z_all = np.concatenate(latents)
+        return EpochStats(
+            epoch=len(self.curve) + 1,
+            reconstruction=reconstruction,
+            entropy=entropy,
+            total=total,
+            latent_std=float(np.sqrt(z_all.var(axis=0, dtype=np.float64).mean())),
+            effective_rank=effective_rank(z_all),
+            mean_frame_correlation=rank_correlation(values, self._mean_frame_pcc),
+            response=max(0.0, float(variance) / self._variance),
+            pcc=values,
+        )
+
+
+def _temporal_moments(frames: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance over time of each pixel, in 0..1: both (H, W, C). Sums of whole numbers: exact."""
+    sums = np.zeros(frames.shape[1:], np.int64)
+    squares = np.zeros(frames.shape[1:], np.int64)
+    for part in chunks(frames):
+        sums += frames[part].sum(axis=0, dtype=np.int64)
+        squares += np.square(frames[part], dtype=np.uint16).sum(axis=0, dtype=np.int64)
+    n = len(frames)
+    variance = (n * squares - sums**2) / n**2 / 255**2
+    shape = (*frames.shape[1:3], -1)
+    return (sums / n / 255).reshape(shape), variance.reshape(shape)

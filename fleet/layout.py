@@ -1,0 +1,65 @@
+"""Where things stand in a store: every key is made here.
+
+store.json                                             schema version
+cameras/<camera>.json                                  the record of a camera
+aliases/<camera>.json                                  champion, challenger, previous
+recordings/camera=<camera>/date=YYYY-MM-DD/*.parquet   masked frames (keys made by cameras.recording)
+jobs/<job>/manifest.json, summary.parquet              what a retraining asked for, and what came of it
+trials/<camera>/<fingerprint>/                         done-records, until the winner of the camera is stored
+models/<camera>/<version>/                             model.safetensors, *.parquet, manifest.json
+scores/date=YYYY-MM-DD/*.parquet                       scores of many cameras a file
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ALIASES",
+    "CAMERAS",
+    "JOBS",
+    "STORE",
+    "alias_key",
+    "camera_key",
+    "job_key",
+    "model_key",
+    "models_prefix",
+    "recordings_prefix",
+    "trial_key",
+    "trials_prefix",
+]
+
+STORE = "store.json"
+CAMERAS = "cameras/"
+ALIASES = "aliases/"
+JOBS = "jobs/"
+
+
+def camera_key(camera: str) -> str:
+    return f"{CAMERAS}{camera}.json"
+
+
+def alias_key(camera: str) -> str:
+    return f"{ALIASES}{camera}.json"
+
+
+def recordings_prefix(camera: str) -> str:
+    return f"recordings/camera={camera}/"
+
+
+def models_prefix(camera: str) -> str:
+    return f"models/{camera}/"
+
+
+def model_key(camera: str, version: str, name: str) -> str:
+    return f"{models_prefix(camera)}{version}/{name}"
+
+
+def trials_prefix(camera: str) -> str:
+    return f"trials/{camera}/"
+
+
+def trial_key(camera: str, fingerprint: str, name: str) -> str:
+    return f"{trials_prefix(camera)}{fingerprint}/{name}"
+
+
+def job_key(job: str, name: str) -> str:
+    return f"{JOBS}{job}/{name}"

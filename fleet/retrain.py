@@ -1,0 +1,480 @@
+"""The cluster-wide job: cameras in, one champion each out. It can be killed at any moment and run again.
+
+    plan -> record what has no recording -> for each chunk of cameras: load, search, store the winner, promote it
+
+What is done stands in the store, in the order in which it is safe to find it: done-records of points, then a version
+(weights, tables, manifest), then the alias, then the camera's line in the job. The same command finds the unfinished
+job of the same plan and does the rest. One camera's failure is its own line and never another's loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cameras.camera import Camera
+from fleet import layout
+from fleet.errors import ConflictError, FleetError, NotFoundError, UsageError
+from fleet.recordings import is_live, part_keys, record_camera
+from fleet.registry import Registry
+from fleet.search_config import SearchConfig, load_search
+from fleet.store import Store
+from fleet.tables import table_to_bytes
+
+if TYPE_CHECKING:
+    from fleet.search import CameraFrames, TrialResult
+
+__all__ = ["MIN_FRAMES", "CameraResult", "Job", "Progress", "plan_job", "retrain"]
+
+MIN_FRAMES = 16  # fewer cannot tell what is normal
+
+
+@dataclass(frozen=True)
+class CameraResult:
+    """What came of one camera. `lambda` is `lam` here; `to_dict` gives the public names."""
+
+    camera: str
+    version: str | None = None
+    sigma: float | None = None
+    lam: float | None = None
+    objective: float | None = None
+    threshold: float | None = None
+    pcc_mean: float | None = None
+    pcc_std: float | None = None
+    collapsed: bool | None = None
+    reason: str = ""
+    frames: int = 0
+    trials: int = 0
+    trained: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    promoted: bool = False
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"lambda" if name == "lam" else name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> CameraResult:
+        return cls(**{"lam" if name == "lambda" else name: value for name, value in row.items()})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A retraining: which cameras, each with which search.
+
+    Attributes:
+        plan: digest of what was asked for; the same command gives the same one.
+        resumed: it was begun by an earlier command.
+    """
+
+    name: str
+    plan: str
+    created_at: datetime
+    searches: dict[str, SearchConfig]
+    resumed: bool = False
+    generation: int = 0
+
+
+class Progress:
+    """What a retraining tells while it runs; each method may be overridden, none must."""
+
+    def stage(self, text: str) -> None:
+        """A step of the job begins."""
+
+    def recorded(self, camera: str, frames: int) -> None:
+        """So many frames of a camera's source were recorded."""
+
+    def searching(self, cameras: Sequence[str], epochs: int) -> None:
+        """A chunk of cameras is searched; so many epochs are ahead for each."""
+
+    def epochs(self, camera: str, epochs: int) -> None:
+        """One of a camera's points has taken so many epochs."""
+
+    def trial(self, trial: TrialResult) -> None:
+        """A point of a camera has ended."""
+
+    def camera(self, result: CameraResult) -> None:
+        """A camera is finished."""
+
+
+def plan_job(
+    store: Store, cameras: Sequence[Camera], search: str | None = None, name: str | None = None, *, fresh: bool = False
+) -> Job:
+    """The job of this plan that is unfinished, or a new one, recorded in the store.
+
+    Args:
+        search: for all cameras, instead of each camera's own.
+        name: for the job; without it the job is named after its time and plan.
+        fresh: do not resume.
+
+    Raises:
+        UsageError: a search file is wrong, or the name is that of another plan.
+        ConflictError: the job of this name is finished.
+    """
+    loaded: dict[str, SearchConfig] = {}
+    searches = {}
+    for camera in cameras:
+        wanted = search or camera.search
+        if wanted not in loaded:
+            try:
+                loaded[wanted] = load_search(wanted)
+            except FleetError as error:
+                raise (error if search else error.about(camera.id)) from None
+        searches[camera.id] = loaded[wanted]
+    text = json.dumps(sorted((camera, config.digest()) for camera, config in searches.items()))
+    plan = hashlib.sha256(text.encode()).hexdigest()[:8]
+    found = None if fresh else _unfinished(store, plan, name)
+    if found is not None:
+        created_at = datetime.fromisoformat(found["created_at"])
+        return Job(found["job"], plan, created_at, searches, resumed=True, generation=found["generation"])
+    now = datetime.now(UTC)
+    job = Job(name or f"{now:%Y%m%dT%H%M%SZ}-{plan}", plan, now, searches)
+    try:
+        written = store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "running"), 0)
+    except ConflictError:
+        raise ConflictError(f"there is a job '{job.name}' already", "give another --job NAME") from None
+    return replace(job, generation=written["generation"])
+
+
+def retrain(
+    store: Store, job: Job, cameras: Sequence[Camera], *, address: str | None = None, progress: Progress | None = None
+) -> list[CameraResult]:
+    """Do what is left of a job; a result for each camera, in the order given."""
+    from fleet.cluster import connect
+
+    progress = progress or Progress()
+    results = _finished(store, job)
+    todo = [camera for camera in cameras if camera.id not in results]
+    if todo:
+        progress.stage(f"recording what has no recording yet ({len(todo)} cameras)")
+        ready, failed = _ensure_recordings(store, job, todo, progress)
+        for result in failed:
+            _conclude(store, job, result, results, progress)
+        if ready:
+            progress.stage("starting Ray")
+            with connect(store, address):
+                for chunk in _chunks(job, ready):
+                    for result in _train_chunk(store, job, chunk, progress):
+                        _conclude(store, job, result, results, progress)
+    ordered = [results[camera.id] for camera in cameras]
+    store.put(layout.job_key(job.name, "summary.parquet"), table_to_bytes([result.to_dict() for result in ordered]))
+    with contextlib.suppress(ConflictError):  # the same command ran beside this one: both did the same work
+        store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "finished"), job.generation)
+    return ordered
+
+
+# -- the job's state in the store
+
+
+def _manifest(job: Job, status: str) -> dict[str, Any]:
+    return {
+        "job": job.name,
+        "plan": job.plan,
+        "status": status,
+        "created_at": job.created_at.isoformat(),
+        "updated_at": datetime.now(UTC).isoformat(),
+        "cameras": {camera: config.name for camera, config in job.searches.items()},
+    }
+
+
+def _unfinished(store: Store, plan: str, name: str | None) -> dict[str, Any] | None:
+    if name is not None:
+        found = store.read(layout.job_key(name, "manifest.json"))
+        if found is None:
+            return None
+        if found["plan"] != plan:
+            raise UsageError(f"the job '{name}' is of other cameras or another search", "give another --job NAME")
+        if found["status"] == "finished":
+            raise ConflictError(f"the job '{name}' is finished", "give another --job NAME")
+        return found
+    manifests = [key for key in store.list(layout.JOBS) if key.endswith("/manifest.json")]
+    for key in reversed(manifests):  # newest first: names begin with their time
+        found = store.read(key)
+        if found is not None and found["plan"] == plan and found["status"] == "running":
+            return found
+    return None
+
+
+def _finished(store: Store, job: Job) -> dict[str, CameraResult]:
+    """Cameras of this job that are done; failed ones are tried again."""
+    prefix = layout.job_key(job.name, "cameras/")
+    found = {}
+    for key in store.list(prefix) if job.resumed else ():
+        record = store.read(key)
+        if record is not None and record["state"] == "done":
+            result = CameraResult.from_dict(record["result"])
+            found[result.camera] = result
+    return found
+
+
+def _camera_state(store: Store, job: Job, camera: str, **state: Any) -> None:
+    key = layout.job_key(job.name, f"cameras/{camera}.json")
+    store.put(key, json.dumps({"camera": camera, "generation": 1, **state}, indent=1, default=str).encode())
+
+
+def _conclude(
+    store: Store, job: Job, result: CameraResult, results: dict[str, CameraResult], progress: Progress
+) -> None:
+    results[result.camera] = result
+    _camera_state(store, job, result.camera, state="failed" if result.error else "done", result=result.to_dict())
+    progress.camera(result)
+
+
+# -- recordings
+
+
+def _ensure_recordings(
+    store: Store, job: Job, cameras: Sequence[Camera], progress: Progress
+) -> tuple[list[tuple[Camera, list[str]]], list[CameraResult]]:
+    """Each camera with the recording parts that this job learns from; those without frames as failures.
+
+    The parts are pinned when the job first sees a camera: what is recorded while it runs must not change its trials.
+    """
+
+    def ensure(camera: Camera) -> tuple[Camera, list[str]] | CameraResult:
+        try:
+            pinned = store.read(layout.job_key(job.name, f"cameras/{camera.id}.json")) if job.resumed else None
+            newest = job.searches[camera.id].max_frames
+            parts = (pinned or {}).get("parts") or part_keys(store, camera, newest)
+            if not parts:
+                if is_live(camera):
+                    raise NotFoundError(
+                        "has no recording to learn from", f"fleet record {camera.id} --for 10m", camera.id
+                    )
+                record_camera(store, camera, on_frame=lambda _: progress.recorded(camera.id, 1))
+                parts = part_keys(store, camera, newest)
+            _camera_state(store, job, camera.id, state="planned", parts=parts)
+            return camera, parts
+        except FleetError as error:
+            return CameraResult(camera.id, error=str(error.about(camera.id)))
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(ensure, cameras))
+    ready = [outcome for outcome in outcomes if not isinstance(outcome, CameraResult)]
+    return ready, [outcome for outcome in outcomes if isinstance(outcome, CameraResult)]
+
+
+def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int) -> tuple[Any, Any]:
+    """A Ray task: a camera's recording, decoded and preprocessed once, where the cluster has room.
+
+    Returns:
+        What is known of the frames, and the frames; or the error, and None.
+    """
+    import numpy as np
+
+    from cameras.preprocess import valid_pixels
+    from cameras.recording import read_recording
+    from fleet.recordings import read_parts
+    from fleet.search import JOB_PATIENCE_S
+    from fleet.store import open_store
+
+    try:
+        store = open_store(store_uri, patience_s=JOB_PATIENCE_S)
+        recorded = read_recording(camera, read_parts(store, parts), max_frames=max_frames)
+        count = len(recorded.frames)
+        if count < MIN_FRAMES:
+            raise FleetError(
+                f"its recording has {count} frame{'s' * (count != 1)}, at least {MIN_FRAMES} are needed",
+                f"fleet record {camera.id} --for 10m, or give it a longer video",
+                camera.id,
+            )
+        digest = hashlib.sha256(np.ascontiguousarray(recorded.frames).data)
+        digest.update(camera.preprocessing.model_dump_json().encode())
+        known = {
+            "digest": digest.hexdigest(),
+            "valid": valid_pixels(camera.preprocessing),
+            "captured_at": recorded.captured_at,
+            "index": recorded.index,
+            "clip": recorded.clip,
+            "frame_size": recorded.frame_size,
+        }
+        return known, recorded.frames
+    except FleetError as error:
+        return error.about(camera.id), None
+
+
+# -- training
+
+
+def _chunks(
+    job: Job, ready: Iterable[tuple[Camera, list[str]]]
+) -> list[tuple[SearchConfig, list[tuple[Camera, list[str]]]]]:
+    """Cameras with the same search together, so many at a time as its file says."""
+    groups: dict[str, list[tuple[Camera, list[str]]]] = {}
+    for camera, parts in ready:
+        groups.setdefault(job.searches[camera.id].digest(), []).append((camera, parts))
+    chunks = []
+    for group in groups.values():
+        config = job.searches[group[0][0].id]
+        size = config.cameras_per_chunk
+        chunks += [(config, group[start : start + size]) for start in range(0, len(group), size)]
+    return chunks
+
+
+def _train_chunk(
+    store: Store, job: Job, chunk: tuple[SearchConfig, list[tuple[Camera, list[str]]]], progress: Progress
+) -> Iterable[CameraResult]:
+    import ray
+
+    from fleet.search import CameraFrames, search
+
+    config, members = chunk
+    progress.stage(f"reading the frames of {len(members)} cameras")
+    task = ray.remote(num_cpus=1, num_returns=2)(_load)
+    loading = {
+        camera.id: task.remote(store.uri, camera, parts, config.max_frames) for camera, parts in members
+    }  # all at once: Ray queues what the cluster has no room for
+    loaded: dict[str, CameraFrames] = {}
+    knowledge: dict[str, dict[str, Any]] = {}
+    for camera_id, (known_ref, frames_ref) in loading.items():
+        try:
+            known = ray.get(known_ref)
+        except ray.exceptions.RayError as error:
+            known = FleetError(f"its frames could not be read: {type(error).__name__}", "run it again", camera_id)
+        if isinstance(known, FleetError):
+            yield CameraResult(camera_id, error=str(known))
+            continue
+        knowledge[camera_id] = known
+        loaded[camera_id] = CameraFrames(camera_id, frames_ref, known["valid"], known["digest"])
+    if not loaded:
+        return
+    progress.searching(list(loaded), len(config.points()) * config.detector.epochs)
+    trials = search(loaded, config, store, progress.epochs, progress.trial)
+    cameras = {camera.id: camera for camera, _ in members}
+    for camera_id in loaded:
+        try:
+            yield _store_winner(store, job, cameras[camera_id], config, trials[camera_id], knowledge[camera_id])
+        except FleetError as error:
+            yield CameraResult(camera_id, trials=len(trials[camera_id]), error=str(error.about(camera_id)))
+
+
+def _store_winner(
+    store: Store,
+    job: Job,
+    camera: Camera,
+    config: SearchConfig,
+    trials: Sequence[TrialResult],
+    known: dict[str, Any],
+) -> CameraResult:
+    """The point that won becomes a version, and the version the champion; the done-records go last."""
+    from safetensors.numpy import load
+
+    from fleet.detector import Detector
+    from fleet.detector.select import choose
+    from fleet.versions import ModelVersion, write_version
+
+    done = [trial for trial in trials if trial.status == "done" and trial.objective is not None]
+    if not done:
+        reasons = [trial.error for trial in trials if trial.error]
+        raise FleetError(reasons[0] if reasons else "no point of the search finished", "", camera.id)
+    choice = choose([(trial.point, trial.objective) for trial in done], config.incumbent, config.margin)
+    point = choice.point
+    winner = next(trial for trial in done if trial.point == point)
+    weights = store.get(layout.trial_key(camera.id, winner.fingerprint, "model.safetensors"))
+    if weights is None or winner.detector is None:
+        raise FleetError("the weights of its best point are gone", f"fleet retrain {camera.id} --fresh", camera.id)
+    tensors = load(weights)
+    name = hashlib.sha256(f"{job.name} {camera.id}".encode()).hexdigest()[:6]
+    detector = Detector.from_state(tensors, winner.detector)
+    times = known["captured_at"]
+    version = ModelVersion.model_validate(
+        {
+            "camera": camera.id,
+            # The same job writes the same name, so that a killed one that runs again leaves one version, not two.
+            "version": f"{job.created_at:%Y%m%dT%H%M%SZ}-{name}",
+            "created_at": job.created_at,
+            "job": job.name,
+            "search": config.name,
+            "preprocessing": camera.preprocessing.model_dump(),
+            "frame_width": known["frame_size"][0],
+            "frame_height": known["frame_size"][1],
+            "frames": len(times),
+            "first_frame_at": _utc(times[0]),
+            "last_frame_at": _utc(times[-1]),
+            "sigma": point.sigma,
+            "lambda": point.lam,
+            "objective_name": config.objective,
+            "objective": winner.objective,
+            "reason": choice.reason,
+            "kappa": config.detector.kappa,
+            "threshold": detector.threshold,
+            "pcc_mean": detector.pcc_mean,
+            "pcc_std": detector.pcc_std,
+            "collapsed": detector.collapsed,
+            "trials": len(trials),
+            "fingerprint": winner.fingerprint,
+            "detector": winner.detector,
+        }
+    )
+    calibration = [
+        {"frame": int(index), "clip": str(clip), "captured_at": _utc(at), "pcc": float(pcc)}
+        for index, clip, at, pcc in zip(known["index"], known["clip"], times, detector.calibration, strict=True)
+    ]
+    write_version(store, version, tensors, [_trial_row(trial) for trial in trials], calibration)
+    _make_champion(store, camera.id, version.version, job.name)
+    for trial in trials:
+        for name in ("trial.json", "model.safetensors"):
+            store.delete(layout.trial_key(camera.id, trial.fingerprint, name))
+    return CameraResult(
+        camera.id,
+        version=version.version,
+        sigma=point.sigma,
+        lam=point.lam,
+        objective=winner.objective,
+        threshold=version.threshold,
+        pcc_mean=version.pcc_mean,
+        pcc_std=version.pcc_std,
+        collapsed=version.collapsed,
+        reason=choice.reason,
+        frames=version.frames,
+        trials=len(trials),
+        trained=sum(not trial.reused for trial in trials),
+        reused=sum(trial.reused for trial in trials),
+        seconds=sum(trial.seconds for trial in trials),
+        promoted=True,
+    )
+
+
+def _make_champion(store: Store, camera: str, version: str, job: str) -> None:
+    registry = Registry(store)
+    for attempt in range(5):
+        try:
+            registry.promote(camera, version, why=f"retrained by {job}")
+            return
+        except ConflictError:  # somebody promoted or rolled back at this moment: theirs stands as `previous`
+            time.sleep(0.1 * 2**attempt)
+    raise ConflictError("its champion keeps being changed", f"fleet promote {camera} {version}", camera)
+
+
+def _trial_row(trial: TrialResult) -> dict[str, Any]:
+    detector = trial.detector or {}
+    last = trial.curve[-1] if trial.curve else {}
+    return {
+        "sigma": trial.point.sigma,
+        "lambda": trial.point.lam,
+        "status": trial.status,
+        "objective": trial.objective,
+        "threshold": detector.get("threshold"),
+        "pcc_mean": detector.get("pcc_mean"),
+        "pcc_std": detector.get("pcc_std"),
+        "collapsed": last.get("collapsed"),
+        "epochs": len(trial.curve),
+        "seconds": trial.seconds,
+        "error": trial.error,
+        "fingerprint": trial.fingerprint,
+        "curve": json.dumps(trial.curve),
+    }
+
+
+def _utc(time_: Any) -> datetime:
+    """numpy datetime64[us], which is UTC without saying so -> an aware datetime."""
+    moment: datetime = time_.astype("datetime64[us]").item()
+    return moment.replace(tzinfo=UTC)

@@ -1,0 +1,215 @@
+"""Search files: what a retraining tries for each camera. YAML at the border, checked field by field.
+
+A mistake is answered with the file, the line and the rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from fleet.errors import UsageError
+
+__all__ = ["DetectorSettings", "Point", "Scheduler", "SearchConfig", "Space", "built_in_searches", "load_search"]
+
+
+def _all_distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value stands here twice")
+    return values
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+Sigma = Annotated[float, Field(gt=0, le=100)]
+Lambda = Annotated[float, Field(ge=0, le=10_000)]
+
+
+class Point(_Settings):
+    """One configuration of the search."""
+
+    sigma: Sigma = Field(0.1, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5).")
+    lam: Lambda = Field(1.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
+
+
+class Space(_Settings):
+    """The grid: each sigma with each lambda."""
+
+    sigma: Annotated[tuple[Sigma, ...], AfterValidator(_all_distinct)] = Field(
+        (0.01, 0.05, 0.1, 0.5, 1.0), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
+    )
+    lam: Annotated[tuple[Lambda, ...], AfterValidator(_all_distinct)] = Field(
+        (0.01, 0.05, 0.1, 0.5, 1.0),
+        alias="lambda",
+        title="Lambda",
+        description="Weights to try.",
+        min_length=1,
+        max_length=100,
+    )
+
+
+class DetectorSettings(_Settings):
+    """What all points of a search share."""
+
+    latent: int = Field(32, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
+    epochs: int = Field(40, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
+    learning_rate: float = Field(5e-4, gt=0, le=1, title="Learning rate", description="Of Adam.")
+    batch_size: int | Literal["by-camera"] = Field(
+        "by-camera",
+        title="Batch size",
+        description="Frames a step, at least 2; by-camera is the paper's choice: 64 below 1,000 frames, 128 below "
+        "10,000, else 256.",
+    )
+    kernel: Literal["norm", "elementwise"] = Field(
+        "norm", title="Kernel", description="On the norm of latent differences, or on each latent dimension."
+    )
+    error_scale: Literal["variance", "none"] = Field(
+        "variance",
+        title="Error scale",
+        description="Divide the reconstruction error by the scene's temporal variance, or take it as the paper has it.",
+    )
+    kappa: float = Field(
+        0.5, ge=0, le=10, title="Kappa", description="The threshold is the mean PCC less kappa deviations (equation 9)."
+    )
+    seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of the weights and of the batches' order.")
+
+
+class Scheduler(_Settings):
+    """How the points of one camera compete."""
+
+    kind: Literal["fifo", "asha"] = Field(
+        "asha", title="Kind", description="fifo runs every point to its end; asha stops the worse ones on the way."
+    )
+    grace_epochs: int = Field(5, ge=1, title="Grace", description="asha: epochs that every point gets.")
+    reduction_factor: int = Field(3, ge=2, le=16, title="Reduction", description="asha: one of so many goes on.")
+
+
+class SearchConfig(_Settings):
+    """A search file.
+
+    Attributes:
+        name: the file's name without its ending; not part of the file.
+    """
+
+    name: str = Field("default", exclude=True)
+    space: Space = Field(default_factory=Space, title="Space", description="The points to try.")
+    incumbent: Point = Field(
+        default_factory=Point,
+        title="Incumbent",
+        description="The point that is kept unless another one is clearly better. It is tried even when it is not in "
+        "the space, and never stopped early.",
+    )
+    detector: DetectorSettings = Field(
+        default_factory=DetectorSettings, title="Detector", description="What all points share."
+    )
+    scheduler: Scheduler = Field(default_factory=Scheduler, title="Scheduler", description="How points compete.")
+    objective: str = Field(
+        "bic-gain", title="Objective", description="The label-free objective that ranks points (fleet.detector.select)."
+    )
+    margin: float = Field(
+        0.2, ge=0, title="Margin", description="By how much the objective must beat the incumbent's to replace it."
+    )
+    max_frames: int = Field(
+        20_000, ge=2, le=1_000_000, title="Frames", description="The newest frames of a camera that are learnt from."
+    )
+    cpus_per_trial: float = Field(1.0, gt=0, le=64, title="CPUs", description="Reserved for each running point.")
+    gpus_per_trial: float = Field(
+        0.25, ge=0, le=8, title="GPUs", description="Share of a GPU a point, where the cluster has any."
+    )
+    cameras_per_chunk: int = Field(
+        32, ge=1, le=200, title="Chunk", description="Cameras whose frames are held in memory at once."
+    )
+
+    def points(self) -> list[Point]:
+        """Every point to try, the incumbent first."""
+        grid = [Point(sigma=s, lam=w) for s in self.space.sigma for w in self.space.lam]
+        return [self.incumbent, *(point for point in grid if point != self.incumbent)]
+
+    def digest(self) -> str:
+        """Changes when anything in the file does."""
+        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+
+
+def built_in_searches() -> list[str]:
+    """Names of the search files that travel with Fleet."""
+    folder = importlib.resources.files("tune_configs")
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_search(name: str) -> SearchConfig:
+    """A search by name (paper, default, quick) or from a YAML file.
+
+    Raises:
+        UsageError: it is not there, or wrong; the message names the line.
+    """
+    if name in built_in_searches():
+        text, shown = importlib.resources.files("tune_configs").joinpath(f"{name}.yaml").read_text(), f"{name}.yaml"
+    else:
+        path = Path(name)
+        try:
+            text, shown = path.read_text(), path.name
+        except (OSError, UnicodeDecodeError):
+            raise UsageError(
+                f"there is no search '{name[:120]}'", f"one of {', '.join(built_in_searches())}, or a YAML file"
+            ) from None
+    return parse_search(text, shown)
+
+
+def parse_search(text: str, shown: str) -> SearchConfig:
+    """The text of a search file -> its configuration; `shown` is the file's name in errors."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise UsageError(f"{shown}:{line} {getattr(error, 'problem', None) or 'no YAML'}", "mend the line") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{shown}: line 1: a search file is a mapping", "start from tune_configs/default.yaml")
+    try:
+        config = SearchConfig(**{str(key): value for key, value in content.items()}, name=Path(shown).stem)
+        _check_objective(config.objective)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        rule = problem["msg"].removeprefix("Value error, ")
+        line_number = _line(root, problem["loc"])
+        raise UsageError(f"{shown}: line {line_number}: {where}: {rule}", "mend the line") from None
+    except TypeError:
+        raise UsageError(f"{shown}: line 1: 'name' is the file's own and not part of it", "leave it out") from None
+    except ValueError as error:
+        raise UsageError(f"{shown}: line {_line(root, ('objective',))}: {error}", "mend the line") from None
+    return config
+
+
+def _check_objective(name: str) -> None:
+    from fleet.detector.select import OBJECTIVES
+
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective: '{name[:60]}' is none of {', '.join(sorted(OBJECTIVES))}")
+
+
+def _line(node: Any, path: tuple[int | str, ...]) -> int:
+    """The line, from 1, of the deepest part of a path that stands in the file."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line

@@ -1,0 +1,257 @@
+"""The HTTP endpoints, one a camera. For people, tools and tests; streams go to the Scorer by handle."""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from ray import serve
+from ray.serve.config import BackpressureConfig
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from cameras.camera import Camera
+from fleet import __version__
+from fleet.errors import FleetError, FrameError
+from fleet.store import open_store
+from fleet.versions import read_version
+from serve.directory import Directory
+from serve.scorer import ScoreReply, ScoreRequest
+
+__all__ = ["Gateway", "api"]
+
+MAX_BODY_BYTES = 16 * 2**20
+
+api = FastAPI(
+    title="Fleet",
+    version=__version__,
+    description="One endpoint a camera: post a frame, read whether it is unusual there.",
+)
+
+
+class ScoreAnswer(BaseModel):
+    """The champion's verdict on a posted frame."""
+
+    model_config = ConfigDict(
+        protected_namespaces=(),
+        json_schema_extra={
+            "example": {
+                "camera": "dock-3",
+                "model_version": "20261124T020000Z-3f2a9c",
+                "pcc": 0.9731,
+                "threshold": 0.9655,
+                "score": 0.0269,
+                "score_threshold": 0.0345,
+                "rule": "paper",
+                "anomalous": False,
+                "height": 360,
+                "width": 640,
+            }
+        },
+    )
+
+    camera: str
+    model_version: str
+    pcc: float = Field(description="Correlation of the frame with its reconstruction.")
+    threshold: float = Field(description="mu - kappa std of the PCC over the frames that the model learnt from.")
+    score: float = Field(description="What `anomalous` follows; higher is stranger.")
+    score_threshold: float = Field(description="Anomalous above it.")
+    rule: str = Field(description="The rule that `score` and its threshold belong to.")
+    anomalous: bool
+    height: int = Field(description="Of the posted frame, pixels.")
+    width: int
+    map_png: str | None = Field(
+        None, description="With ?map=1: the error map, a base64 PNG; 255 is the version's own fixed scale."
+    )
+
+
+class CameraAnswer(BaseModel):
+    """A camera as it is served. The source is redacted."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    camera: str
+    source: str
+    fps: float
+    size: str
+    color: bool
+    tags: dict[str, str]
+    model_version: str | None = Field(description="The champion, or null before the first model.")
+    threshold: float | None = None
+    sigma: float | None = None
+    lam: float | None = Field(None, alias="lambda")
+    collapsed: bool | None = None
+
+
+class CamerasAnswer(BaseModel):
+    cameras: list[CameraAnswer]
+
+
+class ErrorAnswer(BaseModel):
+    """What went wrong, one line, and what to do about it."""
+
+    detail: str
+
+
+class HealthAnswer(BaseModel):
+    status: str
+    cameras: int
+    version: str
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorAnswer, "description": "The camera is not registered."},
+    409: {"model": ErrorAnswer, "description": "The camera has no model yet."},
+    413: {"model": ErrorAnswer, "description": "The body is over 16 MiB."},
+    422: {"model": ErrorAnswer, "description": "The body is no JPEG or PNG of this camera."},
+    503: {"model": ErrorAnswer, "description": "Too much to do, or the store does not answer; see Retry-After."},
+}
+_PICTURE = {"type": "string", "format": "binary"}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/jpeg": {"schema": _PICTURE},
+            "image/png": {"schema": _PICTURE},
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"frame": _PICTURE}, "required": ["frame"]}
+            },
+        },
+    }
+}
+
+
+class _TooLarge(FrameError):
+    http_status = 413
+
+
+@api.exception_handler(FleetError)
+async def _fleet_error(request: Request, error: FleetError) -> JSONResponse:
+    headers = {"Retry-After": "1"} if error.http_status == 503 else None
+    return JSONResponse({"detail": str(error)}, status_code=error.http_status, headers=headers)
+
+
+# serve.ingress pickles the API where it stands: what the endpoints call must be defined above them.
+
+
+def _answer(reply: ScoreReply) -> ScoreAnswer:
+    verdict = reply.verdict
+    return ScoreAnswer(
+        camera=reply.camera,
+        model_version=reply.model_version,
+        pcc=verdict.pcc,
+        threshold=verdict.threshold,
+        score=verdict.score,
+        score_threshold=verdict.score_threshold,
+        rule=verdict.rule,
+        anomalous=verdict.anomalous,
+        height=reply.height,
+        width=reply.width,
+        map_png=base64.b64encode(reply.map_png).decode() if reply.map_png else None,
+    )
+
+
+async def _picture(request: Request) -> bytes:
+    """The picture of a request: its body, or the first file of a form. Never reads more than the limit.
+
+    Raises:
+        FrameError: too large, or a form without a file.
+    """
+    received = bytearray()
+    async for piece in request.stream():
+        received += piece
+        if len(received) > MAX_BODY_BYTES:
+            raise _TooLarge(f"the body is over {MAX_BODY_BYTES // 2**20} MiB", "send a smaller JPEG")
+    body = bytes(received)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
+        return body
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=16).parse()  # type: ignore[arg-type]
+    except (MultiPartException, KeyError, ValueError):
+        raise FrameError(
+            "the form is malformed, or holds more than one file", "send one file: -F frame=@a.jpg"
+        ) from None
+    try:
+        for value in form.values():
+            if isinstance(value, UploadFile):
+                return await value.read()
+    finally:
+        await form.close()
+    raise FrameError("the form holds no file", "send one file: -F frame=@a.jpg")
+
+
+@serve.deployment(
+    max_ongoing_requests=64,
+    max_queued_requests=256,
+    backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
+    ray_actor_options={"num_cpus": 0.1},
+)
+@serve.ingress(api)
+class Gateway:
+    """Takes pictures over HTTP, hands them to the Scorer, and tells what cameras there are."""
+
+    def __init__(self, scorer: DeploymentHandle, store: str) -> None:
+        self._scorer = scorer
+        self._store = open_store(store)
+        self._directory = Directory(self._store)
+
+    @api.post(
+        "/cameras/{camera_id}/score",
+        response_model=ScoreAnswer,
+        response_model_exclude_none=True,
+        responses=_ERRORS,
+        openapi_extra=_BODY,
+        summary="Score one frame of a camera with its champion.",
+    )
+    async def score(
+        self, camera_id: str, request: Request, map: bool = Query(False, description="Also answer the error map.")
+    ) -> Any:
+        data = await _picture(request)
+        try:
+            reply = await self._scorer.score.remote(ScoreRequest(camera_id, data, map))
+        except (BackPressureError, DeploymentUnavailableError):
+            headers = {"Retry-After": "1"}
+            return JSONResponse({"detail": "too many frames at once — try again"}, status_code=503, headers=headers)
+        if isinstance(reply, FleetError):
+            raise reply
+        return _answer(reply)
+
+    @api.get("/cameras", response_model=CamerasAnswer, summary="All cameras.")
+    def cameras(self) -> CamerasAnswer:
+        return CamerasAnswer(cameras=[self._describe(camera) for camera in self._directory.cameras()])
+
+    @api.get("/cameras/{camera_id}", response_model=CameraAnswer, responses={404: _ERRORS[404]}, summary="One camera.")
+    def camera(self, camera_id: str) -> CameraAnswer:
+        camera = self._directory.camera(camera_id)
+        answer = self._describe(camera)
+        if answer.model_version is None:
+            return answer
+        version = read_version(self._store, camera_id, answer.model_version)
+        return answer.model_copy(
+            update={
+                "threshold": version.threshold,
+                "sigma": version.sigma,
+                "lam": version.lam,
+                "collapsed": version.collapsed,
+            }
+        )
+
+    @api.get("/healthz", response_model=HealthAnswer, summary="Whether the endpoints answer.")
+    def healthz(self) -> HealthAnswer:
+        return HealthAnswer(status="ok", cameras=len(self._directory.cameras()), version=__version__)
+
+    def _describe(self, camera: Camera) -> CameraAnswer:
+        shown = camera.public()
+        return CameraAnswer(
+            camera=camera.id,
+            model_version=self._directory.champion(camera.id),
+            **{name: shown[name] for name in ("source", "fps", "size", "color", "tags")},
+        )
