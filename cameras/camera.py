@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from cameras.errors import FrameError, UsageError
-from cameras.images import decode_image
 from cameras.secrets import check_no_secret, redact
 
 __all__ = ["Camera", "Polygon", "Preprocessing", "Size", "check_id", "parse_polygon", "validation_message"]
@@ -104,6 +103,8 @@ def _check_crop(crop: tuple[float, float, float, float] | None) -> tuple[float, 
 
 def _check_mask_png(mask_png: str | None) -> str | None:
     if mask_png is not None:
+        from cameras.images import decode_image  # here: OpenCV and NumPy take longer to import than `fleet --help`
+
         try:
             decode_image(base64.b64decode(mask_png, validate=True), "the mask picture")
         except FrameError as error:

@@ -26,7 +26,7 @@ def decode_image(data: bytes, name: str = "the picture") -> np.ndarray:
     if not data:
         raise FrameError(f"{name} is empty (0 bytes)", "send a JPEG or PNG")
     try:
-        picture = Image.open(io.BytesIO(data), formats=["JPEG", "PNG"])
+        picture: Image.Image = Image.open(io.BytesIO(data), formats=["JPEG", "PNG"])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise FrameError(f"{name} has far too many pixels", f"send at most {MAX_PIXELS} pixels") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):

@@ -101,7 +101,12 @@ def own_ray() -> Iterator[str]:
     # Ray puts Unix sockets into this folder and their paths may have 107 characters: no long TMPDIR.
     folder = Path(tempfile.mkdtemp(prefix="fleet-ray-", dir="/tmp" if os.path.isdir("/tmp") else None))
     try:
-        context = ray.init(include_dashboard=False, _temp_dir=str(folder), namespace=NAMESPACE, **_quiet())
+        context = ray.init(
+            include_dashboard=False,
+            _temp_dir=str(folder),
+            namespace=NAMESPACE,
+            **_quiet(),
+        )
         yield str(context.address_info["gcs_address"])
     finally:
         ray.shutdown()

@@ -47,12 +47,19 @@ class DemoRow:
         return {**row, "picture": str(self.picture)}
 
 
-def write_scenes(folder: Path, on_frame: Callable[[str, int, int], None]) -> dict[str, SceneFiles]:
-    """The three scenes as H.264 files with their labels; those that are there already are kept."""
+def write_scenes(
+    folder: Path, on_frame: Callable[[str, int, int], None], frames: int | None = None
+) -> dict[str, SceneFiles]:
+    """The three scenes as H.264 files with their labels; those that are there already are kept.
+
+    Args:
+        on_frame: told the scene, how many of its frames are done, and how many there will be.
+        frames: of each scene, instead of its own number.
+    """
     from cameras.scenes import scene_names, write_scene
 
     def one(name: str) -> SceneFiles:
-        return write_scene(name, folder, on_frame=lambda done, total: on_frame(name, done, total))
+        return write_scene(name, folder, frames=frames, on_frame=lambda done, total: on_frame(name, done, total))
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(scene_names(), pool.map(one, scene_names()), strict=True))

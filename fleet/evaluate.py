@@ -50,10 +50,12 @@ def read_labels(path: Path) -> np.ndarray:
     try:
         if path.suffix == ".npy":
             values = np.load(path, allow_pickle=False)
+            if not isinstance(values, np.ndarray):
+                raise ValueError("an archive of arrays")
         else:
-            with open(path, newline="") as file:
+            with open(path, newline="", encoding="utf-8-sig") as file:  # as Excel writes it, or plain
                 values = np.array([float(row["label"]) for row in csv.DictReader(file)])
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, csv.Error):
         raise UsageError(f"{path} holds no labels", "give a .npy of 0 and 1, or a CSV with a column 'label'") from None
     except (KeyError, TypeError):
         raise UsageError(f"{path} has no column 'label'", "name the column of 0 and 1 'label'") from None

@@ -48,7 +48,7 @@ def draw_scored_camera(
     line.axhline(threshold, color=THRESHOLD, linestyle="--", linewidth=1, label=f"threshold {threshold:.4f}")
     line.plot(seconds[worst], pcc[worst], "v", color="black", markersize=6, label="worst frame")
     line.set(title=title, xlabel="seconds", ylabel="PCC", xlim=(seconds[0], seconds[-1]))
-    line.legend(loc="lower left", fontsize=8, ncols=5, framealpha=0.9)
+    line.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8, ncols=5, frameon=False)
     line.spines[["top", "right"]].set_visible(False)
     pictures = ((frame, "worst frame"), (reconstruction, "its reconstruction"), (error_map, "its error map"))
     for place, (picture, name) in enumerate(pictures):

@@ -97,12 +97,12 @@ class Registry:
         Its recordings and models stay, and are its own again when the id is added again; `purge` deletes them.
         """
         self.camera(camera_id)
+        deleted = 0
+        if purge:  # the record goes last, so that a purge that was cut short can be asked for again
+            prefixes = (layout.alias_key, layout.recordings_prefix, layout.models_prefix, layout.trials_prefix)
+            deleted = sum(self.store.delete_all(prefix(camera_id)) for prefix in prefixes)
         self.store.delete(layout.camera_key(camera_id))
-        if not purge:
-            return 0
-        prefixes = (layout.recordings_prefix, layout.models_prefix, layout.trials_prefix)
-        self.store.delete(layout.alias_key(camera_id))
-        return 1 + sum(self.store.delete_all(prefix(camera_id)) for prefix in prefixes)
+        return deleted
 
     def camera(self, camera_id: str) -> Camera:
         """One camera's record.
@@ -159,9 +159,19 @@ class Registry:
     # -- aliases
 
     def aliases(self, camera_id: str) -> Aliases:
-        """The aliases of a camera; all empty before its first model."""
-        record = self.store.read(layout.alias_key(camera_id))
-        return Aliases(camera=camera_id) if record is None else Aliases(**record)
+        """The aliases of a camera; all empty before its first model.
+
+        Raises:
+            StoreError: what is there is damaged.
+        """
+        key = layout.alias_key(camera_id)
+        record = self.store.read(key)
+        try:
+            return Aliases(**(record or {"camera": camera_id}))
+        except (ValidationError, TypeError):
+            raise StoreError(
+                f"{key} is damaged", f"delete it, then fleet promote {camera_id} VERSION", camera_id
+            ) from None
 
     def promote(
         self, camera_id: str, version: str, *, why: str = "", expected_generation: int | None = None
@@ -176,8 +186,7 @@ class Registry:
             ConflictError: somebody else changed the aliases meanwhile.
         """
         self.camera(camera_id)
-        if self.store.get(layout.model_key(camera_id, version, "manifest.json")) is None:
-            raise NotFoundError(f"there is no model version '{version[:60]}'", f"fleet models {camera_id}", camera_id)
+        self._check_version(camera_id, version)
         now = self.aliases(camera_id)
         if expected_generation is not None and now.generation != expected_generation:
             raise ConflictError(
@@ -196,13 +205,18 @@ class Registry:
         """Make the previous champion the champion again; they change places.
 
         Raises:
-            NotFoundError: there was none before.
+            NotFoundError: there was none before, or it is gone.
         """
         self.camera(camera_id)
         now = self.aliases(camera_id)
         if now.previous is None:
             raise NotFoundError("has no previous champion to roll back to", f"fleet models {camera_id}", camera_id)
+        self._check_version(camera_id, now.previous)
         return self._set_aliases(now.model_copy(update={"champion": now.previous, "previous": now.champion}), why)
+
+    def _check_version(self, camera_id: str, version: str) -> None:
+        if self.store.get(layout.model_key(camera_id, version, "manifest.json")) is None:
+            raise NotFoundError(f"there is no model version '{version[:60]}'", f"fleet models {camera_id}", camera_id)
 
     def _set_aliases(self, aliases: Aliases, why: str) -> Aliases:
         changed = aliases.model_copy(update={"changed_at": datetime.now(UTC), "changed_by": _who(), "why": why})

@@ -15,72 +15,25 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cameras.camera import Camera
 from fleet import layout
-from fleet.errors import ConflictError, FleetError, NotFoundError, UsageError
+from fleet.errors import ConflictError, FleetError, NotFoundError
+from fleet.jobs import CameraResult, Job, finish_job, finished_cameras, write_camera_state
 from fleet.recordings import is_live, part_keys, record_camera
 from fleet.registry import Registry
-from fleet.search_config import SearchConfig, load_search
+from fleet.search_config import SearchConfig
 from fleet.store import Store
 from fleet.tables import table_to_bytes
 
 if TYPE_CHECKING:
     from fleet.search import CameraFrames, TrialResult
 
-__all__ = ["MIN_FRAMES", "CameraResult", "Job", "Progress", "plan_job", "retrain"]
+__all__ = ["MIN_FRAMES", "Progress", "retrain"]
 
 MIN_FRAMES = 16  # fewer cannot tell what is normal
-
-
-@dataclass(frozen=True)
-class CameraResult:
-    """What came of one camera. `lambda` is `lam` here; `to_dict` gives the public names."""
-
-    camera: str
-    version: str | None = None
-    sigma: float | None = None
-    lam: float | None = None
-    objective: float | None = None
-    threshold: float | None = None
-    pcc_mean: float | None = None
-    pcc_std: float | None = None
-    collapsed: bool | None = None
-    reason: str = ""
-    frames: int = 0
-    trials: int = 0
-    trained: int = 0
-    reused: int = 0
-    seconds: float = 0.0
-    promoted: bool = False
-    error: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"lambda" if name == "lam" else name: value for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> CameraResult:
-        return cls(**{"lam" if name == "lambda" else name: value for name, value in row.items()})
-
-
-@dataclass(frozen=True)
-class Job:
-    """A retraining: which cameras, each with which search.
-
-    Attributes:
-        plan: digest of what was asked for; the same command gives the same one.
-        resumed: it was begun by an earlier command.
-    """
-
-    name: str
-    plan: str
-    created_at: datetime
-    searches: dict[str, SearchConfig]
-    resumed: bool = False
-    generation: int = 0
 
 
 class Progress:
@@ -105,45 +58,6 @@ class Progress:
         """A camera is finished."""
 
 
-def plan_job(
-    store: Store, cameras: Sequence[Camera], search: str | None = None, name: str | None = None, *, fresh: bool = False
-) -> Job:
-    """The job of this plan that is unfinished, or a new one, recorded in the store.
-
-    Args:
-        search: for all cameras, instead of each camera's own.
-        name: for the job; without it the job is named after its time and plan.
-        fresh: do not resume.
-
-    Raises:
-        UsageError: a search file is wrong, or the name is that of another plan.
-        ConflictError: the job of this name is finished.
-    """
-    loaded: dict[str, SearchConfig] = {}
-    searches = {}
-    for camera in cameras:
-        wanted = search or camera.search
-        if wanted not in loaded:
-            try:
-                loaded[wanted] = load_search(wanted)
-            except FleetError as error:
-                raise (error if search else error.about(camera.id)) from None
-        searches[camera.id] = loaded[wanted]
-    text = json.dumps(sorted((camera, config.digest()) for camera, config in searches.items()))
-    plan = hashlib.sha256(text.encode()).hexdigest()[:8]
-    found = None if fresh else _unfinished(store, plan, name)
-    if found is not None:
-        created_at = datetime.fromisoformat(found["created_at"])
-        return Job(found["job"], plan, created_at, searches, resumed=True, generation=found["generation"])
-    now = datetime.now(UTC)
-    job = Job(name or f"{now:%Y%m%dT%H%M%SZ}-{plan}", plan, now, searches)
-    try:
-        written = store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "running"), 0)
-    except ConflictError:
-        raise ConflictError(f"there is a job '{job.name}' already", "give another --job NAME") from None
-    return replace(job, generation=written["generation"])
-
-
 def retrain(
     store: Store, job: Job, cameras: Sequence[Camera], *, address: str | None = None, progress: Progress | None = None
 ) -> list[CameraResult]:
@@ -151,7 +65,7 @@ def retrain(
     from fleet.cluster import connect
 
     progress = progress or Progress()
-    results = _finished(store, job)
+    results = finished_cameras(store, job)
     todo = [camera for camera in cameras if camera.id not in results]
     if todo:
         progress.stage(f"recording what has no recording yet ({len(todo)} cameras)")
@@ -167,64 +81,15 @@ def retrain(
     ordered = [results[camera.id] for camera in cameras]
     store.put(layout.job_key(job.name, "summary.parquet"), table_to_bytes([result.to_dict() for result in ordered]))
     with contextlib.suppress(ConflictError):  # the same command ran beside this one: both did the same work
-        store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "finished"), job.generation)
+        finish_job(store, job)
     return ordered
-
-
-# -- the job's state in the store
-
-
-def _manifest(job: Job, status: str) -> dict[str, Any]:
-    return {
-        "job": job.name,
-        "plan": job.plan,
-        "status": status,
-        "created_at": job.created_at.isoformat(),
-        "updated_at": datetime.now(UTC).isoformat(),
-        "cameras": {camera: config.name for camera, config in job.searches.items()},
-    }
-
-
-def _unfinished(store: Store, plan: str, name: str | None) -> dict[str, Any] | None:
-    if name is not None:
-        found = store.read(layout.job_key(name, "manifest.json"))
-        if found is None:
-            return None
-        if found["plan"] != plan:
-            raise UsageError(f"the job '{name}' is of other cameras or another search", "give another --job NAME")
-        if found["status"] == "finished":
-            raise ConflictError(f"the job '{name}' is finished", "give another --job NAME")
-        return found
-    manifests = [key for key in store.list(layout.JOBS) if key.endswith("/manifest.json")]
-    for key in reversed(manifests):  # newest first: names begin with their time
-        found = store.read(key)
-        if found is not None and found["plan"] == plan and found["status"] == "running":
-            return found
-    return None
-
-
-def _finished(store: Store, job: Job) -> dict[str, CameraResult]:
-    """Cameras of this job that are done; failed ones are tried again."""
-    prefix = layout.job_key(job.name, "cameras/")
-    found = {}
-    for key in store.list(prefix) if job.resumed else ():
-        record = store.read(key)
-        if record is not None and record["state"] == "done":
-            result = CameraResult.from_dict(record["result"])
-            found[result.camera] = result
-    return found
-
-
-def _camera_state(store: Store, job: Job, camera: str, **state: Any) -> None:
-    key = layout.job_key(job.name, f"cameras/{camera}.json")
-    store.put(key, json.dumps({"camera": camera, "generation": 1, **state}, indent=1, default=str).encode())
 
 
 def _conclude(
     store: Store, job: Job, result: CameraResult, results: dict[str, CameraResult], progress: Progress
 ) -> None:
     results[result.camera] = result
-    _camera_state(store, job, result.camera, state="failed" if result.error else "done", result=result.to_dict())
+    write_camera_state(store, job, result.camera, state="failed" if result.error else "done", result=result.to_dict())
     progress.camera(result)
 
 
@@ -251,7 +116,7 @@ def _ensure_recordings(
                     )
                 record_camera(store, camera, on_frame=lambda _: progress.recorded(camera.id, 1))
                 parts = part_keys(store, camera, newest)
-            _camera_state(store, job, camera.id, state="planned", parts=parts)
+            write_camera_state(store, job, camera.id, state="planned", parts=parts)
             return camera, parts
         except FleetError as error:
             return CameraResult(camera.id, error=str(error.about(camera.id)))

@@ -61,7 +61,7 @@ class DetectorSettings(_Settings):
     latent: int = Field(32, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
     epochs: int = Field(40, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
     learning_rate: float = Field(5e-4, gt=0, le=1, title="Learning rate", description="Of Adam.")
-    batch_size: int | Literal["by-camera"] = Field(
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["by-camera"] = Field(
         "by-camera",
         title="Batch size",
         description="Frames a step, at least 2; by-camera is the paper's choice: 64 below 1,000 frames, 128 below "
@@ -166,11 +166,14 @@ def parse_search(text: str, shown: str) -> SearchConfig:
     """The text of a search file -> its configuration; `shown` is the file's name in errors."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text) or {}
+        content = yaml.safe_load(text)
+    except (ValueError, RecursionError):  # a date such as 2024-13-45, a number of thousands of digits, [[[[…
+        raise UsageError(f"{shown}: it holds a value that is none", "start from tune_configs/default.yaml") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
         raise UsageError(f"{shown}:{line} {getattr(error, 'problem', None) or 'no YAML'}", "mend the line") from None
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(f"{shown}: line 1: a search file is a mapping", "start from tune_configs/default.yaml")
     try:

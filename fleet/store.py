@@ -11,6 +11,7 @@ with pyarrow through `Store.dataset_root`. Keys come from the environment or the
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from fleet import layout
@@ -33,10 +34,10 @@ SCHEMA_VERSION = 1
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 15.0
+S3_FORM = "s3://bucket/prefix?endpoint_override=host:port&scheme=http"
 PATIENCE_S = 6.0  # how long a person waits for a store that does not answer; jobs open theirs with more
 
 T = TypeVar("T")
-_Swallowed = list[str]
 
 
 class _Unreachable(Exception):
@@ -75,20 +76,24 @@ class Store:
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes, or None where there is none."""
+        _check_key(key)
         found = self._patiently(lambda: self._backend.get(key))
         return found[0] if found else None
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, whole or not at all, whatever was there."""
+        _check_key(key)
         self._mark()
         self._patiently(lambda: self._backend.put(key, data))
 
     def list(self, prefix: str) -> dict[str, str]:
         """Keys under a prefix in order, each with a tag that changes when the object does."""
+        _check_key(prefix, prefix=True)
         return dict(sorted(self._patiently(lambda: self._backend.list(prefix)).items()))
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
+        _check_key(key)
         self._patiently(lambda: self._backend.delete(key))
 
     def delete_all(self, prefix: str) -> int:
@@ -115,6 +120,7 @@ class Store:
         Raises:
             ConflictError: somebody else wrote it since that generation was read.
         """
+        _check_key(key)
         self._mark()
         found = self._patiently(lambda: self._backend.get(key))
         current = self._parse(key, found[0]) if found else {"generation": 0}
@@ -144,19 +150,26 @@ class Store:
         """Refuse a store that a newer Fleet has written."""
         found = self.read(layout.STORE)
         self._is_marked = found is not None
-        if found is not None and int(found.get("schema_version", 0)) > SCHEMA_VERSION:
+        if found is None:
+            return
+        version = found.get("schema_version")
+        if not isinstance(version, int):
             raise StoreError(
-                f"the store {self.uri} has schema {found['schema_version']}, this Fleet reads up to {SCHEMA_VERSION}",
+                f"{layout.STORE} in {self.uri} is damaged: no schema_version", "restore it from a copy or delete it"
+            )
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {self.uri} has schema {version}, this Fleet reads up to {SCHEMA_VERSION}",
                 "upgrade: pip install --upgrade fleet-cameras",
             )
 
     def _mark(self) -> None:
         """Write store.json before anything else is written."""
         if not self._is_marked:
-            self._is_marked = True
             mark = {"schema_version": SCHEMA_VERSION, "created_at": datetime.now(UTC).isoformat(), "generation": 1}
             data = json.dumps(mark, indent=1).encode()
             self._patiently(lambda: self._backend.put_if(layout.STORE, data, None))
+            self._is_marked = True
 
     def _parse(self, key: str, data: bytes) -> dict[str, Any]:
         try:
@@ -181,6 +194,12 @@ class Store:
                     ) from None
             time.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(2 * pause_s, 5.0)
+
+
+def _check_key(key: str, *, prefix: bool = False) -> None:
+    """Refuse what would lead out of a folder, the same on S3: names in keys come from command lines, too."""
+    if key.startswith("/") or ".." in key.split("/") or "\0" in key or not (key or prefix):
+        raise UsageError(f"{key[:80]!r} is no key of a store", "names hold no '/' at their start and no '..'")
 
 
 def open_store(uri: str | os.PathLike[str] | None = None, *, patience_s: float = PATIENCE_S) -> Store:
@@ -219,25 +238,32 @@ class Folder:
     def get(self, key: str) -> tuple[bytes, str] | None:
         with self._errors():
             try:
-                data = self._path(key).read_bytes()
+                data = (self.root / key).read_bytes()
             except (FileNotFoundError, IsADirectoryError):
                 return None
             return data, hashlib.sha256(data).hexdigest()
 
     def put(self, key: str, data: bytes) -> None:
         with self._errors():
-            path = self._path(key)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = self.root / key
             # A name of its own a process and call: two writers of one key never share a half-written file.
             beside = path.with_name(f".{path.name}.{os.getpid()}-{random.getrandbits(32):08x}")
             try:
-                with open(beside, "wb") as file:
+                with self._create(beside) as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(beside, path)
             finally:
                 beside.unlink(missing_ok=True)
+
+    def _create(self, path: Path) -> BinaryIO:
+        """Open a new file, and make its folder: again where `delete` took the empty one away in between."""
+        for _ in range(100):
+            with contextlib.suppress(FileNotFoundError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return open(path, "wb")
+        raise FileNotFoundError(errno.ENOENT, "its folder is deleted again and again")
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> bool:
         with self._errors():
@@ -253,7 +279,7 @@ class Folder:
     def list(self, prefix: str) -> dict[str, str]:
         with self._errors():
             found = {}
-            start = self._path(prefix) if prefix.endswith("/") or not prefix else self._path(prefix).parent
+            start = self.root / prefix.rpartition("/")[0]
             for folder, folders, names in os.walk(start):
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in names:
@@ -268,17 +294,12 @@ class Folder:
 
     def delete(self, key: str) -> None:
         with self._errors():
-            path = self._path(key)
+            path = self.root / key
             path.unlink(missing_ok=True)
             # S3 knows no folders: leave none that is empty.
             with contextlib.suppress(OSError):
                 while (path := path.parent) != self.root:
                     path.rmdir()
-
-    def _path(self, key: str) -> Path:
-        if key.startswith("/") or ".." in key.split("/"):
-            raise UsageError(f"'{key[:80]}' is no key of a store")
-        return self.root / key
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -304,7 +325,10 @@ class Bucket:
 
     @classmethod
     def parse(cls, uri: str) -> Bucket:
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # brackets that do not close
+            raise UsageError("the store's address is malformed", S3_FORM) from None
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         unknown = set(query) - {"endpoint_override", "scheme", "region"}
         if "@" in parts.netloc or ":" in parts.netloc or unknown & {"access_key", "secret_key", "session_token"}:
@@ -312,9 +336,7 @@ class Bucket:
                 "the store's address holds keys", "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead"
             )
         if unknown or not parts.netloc:
-            raise UsageError(
-                "the store's address is malformed", "s3://bucket/prefix?endpoint_override=host:port&scheme=http"
-            )
+            raise UsageError("the store's address is malformed", S3_FORM)
         endpoint = query.get("endpoint_override")
         if endpoint and "://" not in endpoint:
             endpoint = f"{query.get('scheme', 'https')}://{endpoint}"
@@ -347,10 +369,9 @@ class Bucket:
         return self._made[1]
 
     def get(self, key: str) -> tuple[bytes, str] | None:
-        with self._errors() as missing:
+        with self._errors("NoSuchKey", "404"):
             reply = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
             return reply["Body"].read(), reply["ETag"]
-        assert missing, "an error that is not swallowed is raised"
         return None
 
     def put(self, key: str, data: bytes) -> None:
@@ -359,10 +380,10 @@ class Bucket:
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> bool:
         condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
-        with self._errors() as refused:
+        # If-Match on a key that was deleted meanwhile answers that there is no such key.
+        with self._errors("PreconditionFailed", "412", "NoSuchKey", "404"):
             self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
             return True
-        assert refused, "an error that is not swallowed is raised"
         return False
 
     def list(self, prefix: str) -> dict[str, str]:
@@ -395,26 +416,25 @@ class Bucket:
         )
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[_Swallowed]:
-        """Swallows 'no such key' and 'precondition failed' (the body then falls through); the rest becomes ours."""
+    def _errors(self, *swallowed: str) -> Iterator[None]:
+        """Swallows errors of these codes (the caller then falls through); the rest becomes ours."""
         from botocore import exceptions as aws
 
-        swallowed: _Swallowed = []
         try:
-            yield swallowed
+            yield
         except aws.ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if code in ("NoSuchKey", "404", "PreconditionFailed", "412", "ConditionalRequestConflict"):
-                swallowed.append(code)
-            elif code == "NoSuchBucket":
+            if code in swallowed:
+                return
+            if code == "NoSuchBucket":
                 raise StoreError(f"the bucket '{self.bucket}' does not exist", "create it, or name another") from None
             elif status in (401, 403):
                 raise StoreError(
                     f"the bucket '{self.bucket}' refuses these keys ({code})",
                     "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the bucket's policy",
                 ) from None
-            elif status >= 500 or code in ("SlowDown", "RequestTimeout"):
+            elif status >= 500 or code in ("SlowDown", "RequestTimeout", "ConditionalRequestConflict"):
                 raise _Unreachable(f"it answers {status} {code}") from None
             else:
                 raise StoreError(f"the bucket '{self.bucket}' answers {status} {code}", "run fleet doctor") from None
@@ -427,5 +447,7 @@ class Bucket:
             raise UsageError(
                 f"'{self.bucket}' is no bucket's name", "s3://bucket/prefix with 3 to 63 of a-z, 0-9, '.', '-'"
             ) from None
+        except ValueError:  # boto3's own word for an endpoint that is none
+            raise UsageError("the S3 endpoint is no address of a host", S3_FORM) from None
         except (aws.HTTPClientError, aws.ConnectionError, aws.BotoCoreError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self.endpoint or 'AWS'}") from None

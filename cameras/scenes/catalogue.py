@@ -18,7 +18,7 @@ from cameras.scenes.scene import Labelled, Picture, Plan, Scene
 from cameras.scenes.timeline import place_events
 from cameras.scenes.video import write_h264
 
-LOOK_VERSION = 1
+LOOK_VERSION = 2
 """Part of what makes a written scene reusable: raise it when a scene's pictures change."""
 
 SCENES: dict[str, Scene] = {
@@ -140,7 +140,7 @@ def write_scene(
         "events": [[event.start, event.stop] for event in plan.events],
         "look_version": LOOK_VERSION,
     }
-    if video.exists() and labels.exists() and _read_card(card) == made_from:
+    if labels.exists() and video.exists() and _read_card(card) == made_from | {"bytes": video.stat().st_size}:
         return files
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ def write_scene(
         write_h264(drafts[0], frames_and_marks(), plan.fps, plan.size_px)
         with drafts[1].open("wb") as file:
             np.save(file, np.array(marks, np.uint8), allow_pickle=False)
-        drafts[2].write_text(json.dumps(made_from, indent=1) + "\n")
+        drafts[2].write_text(json.dumps(made_from | {"bytes": drafts[0].stat().st_size}, indent=1) + "\n")
         card.unlink(missing_ok=True)
         for draft, path in zip(drafts, targets, strict=True):
             os.replace(draft, path)

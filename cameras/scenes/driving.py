@@ -32,13 +32,13 @@ def paint(plan: Plan) -> Iterator[Labelled]:
     drive = _drive(plan, hall)
     sensor = Sensor(plan.rng("sensor"), plan.size_px, noise=2.2, corners=0.35)
     vignette = np.rint(255 * sensor.corners).astype(np.uint8)
-    nod = Drift(plan.rng("nod"), 0.4, 3.0)
+    nod, shake_px = Drift(plan.rng("nod"), 0.4, 3.0), plan.size_px[1] / 150
     water = {event: drops_on_lens(plan, event) for event in plan.events}
     gain = 1.0
     last_yaw = None
     for frame in range(plan.frames):
         x, z, yaw = drive(frame / plan.fps)
-        picture = look(x, z, yaw, int(np.clip(round(1.6 * nod(frame / plan.fps)), -BOUNCE_PX, BOUNCE_PX)))
+        picture = look(x, z, yaw, int(np.clip(round(shake_px * nod(frame / plan.fps)), -BOUNCE_PX, BOUNCE_PX)))
         turned = 0.0 if last_yaw is None else (yaw - last_yaw + np.pi) % (2 * np.pi) - np.pi
         last_yaw = yaw
         # The shutter is open for a twentieth of the time between frames.

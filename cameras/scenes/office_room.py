@@ -93,7 +93,7 @@ def lay_out(plan: Plan) -> Layout:
         desks += [Desk(x, float(row_z + rng.uniform(-0.1, 0.1)), towards) for x in columns if rng.random() < 0.85]
     exit_x = float(rng.uniform(-3.2, -2.4))
     beacon = (exit_x + float(rng.uniform(0.9, 1.6)), float(rng.uniform(2.25, 2.5)), LONG_M - 0.08)
-    smoke = float(rng.uniform(0.1, 0.25)) if rng.random() < 0.6 else 0.0
+    smoke = float(rng.uniform(0.08, 0.16))
     return Layout(view, tuple(desks), float(rng.uniform(-2.7, -2.3)), exit_x, beacon, smoke)
 
 
@@ -146,7 +146,7 @@ def _suns(seen: Survey, lowest: float) -> tuple[np.ndarray, ...]:
         beam = _in_windows(hit_z, hit_y) & ((hit_y / 0.18) % 1.0 < 0.6) & (reach > 0.02)
         cosine = np.clip(np.choose(seen.axis, list(to_sun)) * seen.facing, 0, 1)
         lit = beam * cosine * (1 - shadow(seen, reach[..., None] * to_sun, where=beam))
-        suns.append(seen.shrink(seen.albedo * (1.9 * lit)[..., None] * f32(1.0, 0.9, 0.72)))
+        suns.append(seen.shrink(seen.albedo * (1.6 * lit)[..., None] * f32(1.0, 0.9, 0.72)))
     return tuple(suns)
 
 

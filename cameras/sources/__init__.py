@@ -72,15 +72,17 @@ def open_source(
         raise error.about(camera) from None
     scheme = _SCHEME.match(address)  # of what a reference holds, too: a whole address may be in ${CAM_URL}
     name = scheme[1].lower() if scheme else ""
-    if scheme and (name in _STREAMS | _WEB or scheme[2] == "//"):
+    if scheme and (name in _STREAMS | _WEB or scheme[2].startswith("//")):
         if name not in _STREAMS | _WEB:
             known = "rtsp://, rtsps://, http://, https://, a video file or a folder"
             raise cannot_open(source, f"'{name}://' is not a kind of source", camera, f"give {known}")
-        if scheme[2] != "//":
+        if not scheme[2].startswith("//"):
             raise cannot_open(source, "no such file or folder", camera, f"an address starts with {name}://")
         if name in _WEB:
             return _open_web(address, fps, source, camera, reconnects, timeouts)
         return Stream(address, fps, source=source, camera=camera, reconnects=reconnects, **timeouts)
+    if not address.strip():  # or it would be the folder we are in
+        raise SourceError("the source is empty", "give an address, a video file or a folder", camera)
     return _open_path(Path(address).expanduser(), fps, source, camera)
 
 

@@ -31,7 +31,7 @@ class ImageFolder(Source):
 
     def __init__(self, path: Path, fps: float, *, source: str, camera: str = "") -> None:
         self._fps = fps
-        self.kind, self.native_fps = "image folder", fps
+        self.kind = "image folder"
         self._files = [(file, "") for file in _pictures(path)]
         for folder in sorted((p for p in path.iterdir() if p.is_dir()), key=natural_key):
             self._files += [(file, folder.name) for file in _pictures(folder)]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="Where scenes, store and pictures go.")] = Path("demo"),
     once: Annotated[bool, typer.Option("--once", help="End after the table instead of serving on.")] = False,
+    frames: Annotated[int | None, typer.Option("--frames", min=100, help="Frames a scene, to be quicker.")] = None,
     s3: Annotated[bool, typer.Option("--s3", help="Keep the store in a real S3 server on this machine.")] = False,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the endpoints.")] = 8000,
     store: StoreName = None,
@@ -37,16 +38,17 @@ def demo(
             os.environ.update(server.environment())
             store = server.uri()
         opened = store_of(store or str(folder / "store"))
-        _run(opened, folder, port, once, as_json)
+        _run(opened, folder, frames, port, once, as_json)
 
 
-def _run(store: Store, folder: Path, port: int, once: bool, as_json: bool) -> None:
+def _run(store: Store, folder: Path, frames: int | None, port: int, once: bool, as_json: bool) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from fleet.cli.retrain import print_results, progress_bars
     from fleet.demo import register_scenes, score_scene, write_scenes
+    from fleet.jobs import plan_job
     from fleet.registry import Registry
-    from fleet.retrain import plan_job, retrain
+    from fleet.retrain import retrain
     from fleet.serving import served
 
     out = console(as_json)
@@ -61,7 +63,7 @@ def _run(store: Store, folder: Path, port: int, once: bool, as_json: bool) -> No
                 bars[name] = progress.add_task(f"{name}.mp4", total=total)
             progress.update(bars[name], completed=done)
 
-        scenes = write_scenes(folder / "scenes", written)
+        scenes = write_scenes(folder / "scenes", written, frames)
     register_scenes(store, scenes)
     for name in scenes:
         out.print(f"  fleet add-camera {name} {scenes[name].video} --fps {scenes[name].fps:g} --search quick")

@@ -10,7 +10,7 @@ import typer
 from fleet.cli.app import CameraIds, Json, StoreName, Tags, app, console, parse_tags, print_json, print_table, store_of
 
 if TYPE_CHECKING:
-    from fleet.retrain import CameraResult, Job
+    from fleet.jobs import CameraResult, Job
 
 
 @app.command(rich_help_panel="Learning")
@@ -34,8 +34,8 @@ def retrain(
     A camera without a recording is recorded first when its source is a file or a folder. The same command after a
     crash goes on where it was.
     """
+    from fleet.jobs import plan_job
     from fleet.registry import Registry
-    from fleet.retrain import plan_job
     from fleet.retrain import retrain as run
     from fleet.search import JOB_PATIENCE_S
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_quick_reader_gets_every_picture() -> None:
-    with Scripted(gives(1, 2, 3, each_s=0.03, then="the stream ended"), reconnects=0) as source:
+    with Scripted(gives(1, 2, 3, each_s=0.2, then="the stream ended"), reconnects=0) as source:
         frames: list[Any] = []
         with pytest.raises(SourceError, match=r"^camera 'dock': rtsp://cam/s: the stream ended — check .* probe dock$"):
             iter_into(source, frames)
@@ -89,7 +90,7 @@ def test_a_quick_reader_gets_every_picture() -> None:
 def iter_into(source: LiveSource, frames: list[Any]) -> None:
     """What came before the error is kept."""
     for frame in source:
-        frames.append(frame)  # noqa: PERF402
+        frames.append(frame)
 
 
 def test_a_slow_reader_gets_the_newest_picture_and_not_the_past() -> None:
@@ -98,7 +99,8 @@ def test_a_slow_reader_gets_the_newest_picture_and_not_the_past() -> None:
         next(frames)
         time.sleep(0.5)
         late = next(frames)
-        assert late.index > 30
+        assert late.index > 5
+        assert datetime.now(UTC) - late.captured_at < timedelta(seconds=0.3)
         assert next(frames).index > late.index
 
 
@@ -150,7 +152,7 @@ def test_a_fault_of_our_own_reaches_the_reader() -> None:
 
 
 def test_a_damaged_picture_is_left_out() -> None:
-    with Scripted(gives(1, -7, 2, each_s=0.05), reconnects=0) as source:
+    with Scripted(gives(1, -7, 2, each_s=0.2), reconnects=0) as source:
         frames: list[Any] = []
         with pytest.raises(SourceError):
             iter_into(source, frames)

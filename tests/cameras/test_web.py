@@ -131,7 +131,7 @@ def test_a_wrong_password(camera: WebCamera, monkeypatch: pytest.MonkeyPatch, di
     with pytest.raises(SourceError, match=r"authentication failed \(401\) — check the user and password") as caught:
         open_source(with_password(camera.url + "/snap.jpg", monkeypatch, "Qzxjv"), 2)
     assert "Qzxjv" not in str(caught.value)
-    assert len(camera.asked) == 2
+    assert len(camera.asked) == (3 if digest else 2)  # Digest takes its challenge from an answer of its own
 
 
 @pytest.mark.parametrize(
