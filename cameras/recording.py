@@ -179,7 +179,7 @@ class _Parts:
         if not self._rows:
             return
         data = encode_part(self._rows)
-        self._put(part_key(self._camera.id, self._camera.source, self._rows[0].captured_at, len(self._rows)), data)
+        self._put(part_key(self._camera, self._rows[0].captured_at, len(self._rows)), data)
         self.count += 1
         self.bytes += len(data)
         self._rows, self._waiting_bytes = [], 0
@@ -214,28 +214,29 @@ def part_prefix(camera_id: str) -> str:
     return f"recordings/camera={camera_id}/"
 
 
-def part_key(camera_id: str, source: str, first: datetime, rows: int) -> str:
+def part_key(camera: Camera, first: datetime, rows: int) -> str:
     """`recordings/camera=<id>/date=YYYY-MM-DD/<source8>-<HHMMSSffffff>-<n>.parquet`
 
-    source8 is a hash of the source as it was registered: when a camera gets another source, the recordings of the old
-    one are no longer read (they are of another view), and stay until retention takes them.
+    source8 is a hash of the source as it was registered and of its frame rate: when a camera gets another, the
+    recordings of the old one are no longer read (they are of another view, or at another pace), and stay until
+    retention takes them.
 
     Args:
         first: captured_at of the first row.
         rows: how many rows the part has.
     """
     first = first.astimezone(UTC)
-    name = f"{_source8(source)}-{first:%H%M%S%f}-{rows}.parquet"
-    return f"{part_prefix(camera_id)}date={first:%Y-%m-%d}/{name}"
+    name = f"{_source8(camera)}-{first:%H%M%S%f}-{rows}.parquet"
+    return f"{part_prefix(camera.id)}date={first:%Y-%m-%d}/{name}"
 
 
 def newest_parts(camera: Camera, keys: Iterable[str], max_frames: int | None = None) -> list[str]:
-    """Of all keys under `part_prefix`, those of the camera's present source, newest first.
+    """Of all keys under `part_prefix`, those of the camera's present source and rate, newest first.
 
     With `max_frames` only as many as hold that many frames: the rest need not be fetched. A part that was recorded
     again, longer, from the same moment is counted once.
     """
-    pattern = re.compile(rf".*/date=([0-9-]+)/{_source8(camera.source)}-(\d{{12}})-(\d+)\.parquet")
+    pattern = re.compile(rf".*/date=([0-9-]+)/{_source8(camera)}-(\d{{12}})-(\d+)\.parquet")
     found = sorted(
         ((match[1], match[2], int(match[3]), key) for key in keys if (match := pattern.fullmatch(key))), reverse=True
     )
@@ -349,5 +350,5 @@ def _decode_into(frames: np.ndarray, rows: list[_Stored], camera: Camera, thread
         deque(pool.map(decode, range(len(rows))), maxlen=0)
 
 
-def _source8(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()[:8]
+def _source8(camera: Camera) -> str:
+    return hashlib.sha256(f"{camera.source} {camera.fps:g}".encode()).hexdigest()[:8]

@@ -7,10 +7,12 @@ runs on this machine for as long as the command does. Several stores on one mach
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 from fleet.errors import FleetError
 from fleet.store import Store
 
-__all__ = ["Head", "connect", "head_of", "own_ray", "write_head"]
+__all__ = ["Head", "connect", "head_of", "own_ray", "scratch_folder", "write_head"]
 
 NAMESPACE = "fleet"
 
@@ -98,19 +100,52 @@ def own_ray() -> Iterator[str]:
     import ray
 
     _set_environment()
-    # Ray puts Unix sockets into this folder and their paths may have 107 characters: no long TMPDIR.
-    folder = Path(tempfile.mkdtemp(prefix="fleet-ray-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    with scratch_folder("ray") as folder:
+        try:
+            context = ray.init(
+                include_dashboard=False,
+                _temp_dir=str(folder),
+                namespace=NAMESPACE,
+                **_quiet(),
+            )
+            yield str(context.address_info["gcs_address"])
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """A temporary folder for as long as the block runs; those that killed processes left behind are swept first.
+
+    A lock that the kernel drops with its process tells them apart.
+    """
+    # Ray puts Unix sockets into such a folder and their paths may have 107 characters: no long TMPDIR.
+    parent = Path("/tmp") if os.path.isdir("/tmp") else Path(tempfile.gettempdir())
+    for old in parent.glob(f"fleet-{name}-*"):
+        with contextlib.suppress(OSError), _locked(old):
+            if time.time() - old.stat().st_mtime > 60:  # a younger one may not be locked yet
+                shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"fleet-{name}-", dir=parent))
     try:
-        context = ray.init(
-            include_dashboard=False,
-            _temp_dir=str(folder),
-            namespace=NAMESPACE,
-            **_quiet(),
-        )
-        yield str(context.address_info["gcs_address"])
+        with _locked(folder):
+            yield folder
     finally:
-        ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock.
+
+    Raises:
+        OSError: another process holds it, or it is another user's.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _head_file(store: Store) -> Path:

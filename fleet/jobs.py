@@ -78,7 +78,7 @@ def plan_job(
     Args:
         search: for all cameras, instead of each camera's own.
         name: for the job; without it the job is named after its time and plan.
-        fresh: do not resume.
+        fresh: do not resume, and forget the points that earlier jobs left unfinished.
 
     Raises:
         UsageError: a search file is wrong, or the name is that of another plan.
@@ -96,6 +96,9 @@ def plan_job(
         searches[camera.id] = loaded[wanted]
     text = json.dumps(sorted((camera, config.digest()) for camera, config in searches.items()))
     plan = hashlib.sha256(text.encode()).hexdigest()[:8]
+    if fresh:
+        for camera in cameras:
+            store.delete_all(layout.trials_prefix(camera.id))
     found = None if fresh else _unfinished(store, plan, name)
     if found is not None:
         created_at = datetime.fromisoformat(found["created_at"])
@@ -134,15 +137,15 @@ def _unfinished(store: Store, plan: str, name: str | None) -> dict[str, Any] | N
         found = store.read(layout.job_key(name, "manifest.json"))
         if found is None:
             return None
-        if found["plan"] != plan:
+        if found.get("plan") != plan:
             raise UsageError(f"the job '{name}' is of other cameras or another search", "give another --job NAME")
-        if found["status"] == "finished":
+        if found.get("status") == "finished":
             raise ConflictError(f"the job '{name}' is finished", "give another --job NAME")
         return found
     manifests = [key for key in store.list(layout.JOBS) if key.endswith("/manifest.json")]
     for key in reversed(manifests):  # newest first: names begin with their time
         found = store.read(key)
-        if found is not None and found["plan"] == plan and found["status"] == "running":
+        if found is not None and (found.get("plan"), found.get("status")) == (plan, "running"):
             return found
     return None
 

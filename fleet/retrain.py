@@ -66,6 +66,8 @@ def retrain(
 
     progress = progress or Progress()
     results = finished_cameras(store, job)
+    for camera_id in results:  # the command may have been killed between a camera's line and its last deletion
+        store.delete_all(layout.trials_prefix(camera_id))
     todo = [camera for camera in cameras if camera.id not in results]
     if todo:
         progress.stage(f"recording what has no recording yet ({len(todo)} cameras)")
@@ -106,14 +108,18 @@ def _ensure_recordings(
 
     def ensure(camera: Camera) -> tuple[Camera, list[str]] | CameraResult:
         try:
-            pinned = store.read(layout.job_key(job.name, f"cameras/{camera.id}.json")) if job.resumed else None
+            key = layout.job_key(job.name, f"cameras/{camera.id}.json")
+            pinned = (store.read(key) if job.resumed else None) or {}
             newest = job.searches[camera.id].max_frames
-            parts = (pinned or {}).get("parts") or part_keys(store, camera, newest)
+            # What a killed job had begun to record is a part of the source only: it is recorded again, over the same.
+            cut_short = pinned.get("state") == "recording"
+            parts = pinned.get("parts") or ([] if cut_short else part_keys(store, camera, newest))
             if not parts:
                 if is_live(camera):
                     raise NotFoundError(
                         "has no recording to learn from", f"fleet record {camera.id} --for 10m", camera.id
                     )
+                write_camera_state(store, job, camera.id, state="recording")
                 record_camera(store, camera, on_frame=lambda _: progress.recorded(camera.id, 1))
                 parts = part_keys(store, camera, newest)
             write_camera_state(store, job, camera.id, state="planned", parts=parts)
@@ -216,9 +222,14 @@ def _train_chunk(
     cameras = {camera.id: camera for camera, _ in members}
     for camera_id in loaded:
         try:
-            yield _store_winner(store, job, cameras[camera_id], config, trials[camera_id], knowledge[camera_id])
+            result = _store_winner(store, job, cameras[camera_id], config, trials[camera_id], knowledge[camera_id])
         except FleetError as error:
-            yield CameraResult(camera_id, trials=len(trials[camera_id]), error=str(error.about(camera_id)))
+            result = CameraResult(camera_id, trials=len(trials[camera_id]), error=str(error.about(camera_id)))
+        yield result
+        # The camera's line in the job now says what came of it: nobody will ask for these points again.
+        with contextlib.suppress(FleetError):
+            for trial in trials[camera_id]:
+                store.delete_all(layout.trial_key(camera_id, trial.fingerprint, ""))
 
 
 def _store_winner(
@@ -229,7 +240,7 @@ def _store_winner(
     trials: Sequence[TrialResult],
     known: dict[str, Any],
 ) -> CameraResult:
-    """The point that won becomes a version, and the version the champion; the done-records go last."""
+    """The point that won becomes a version, and the version the champion."""
     from safetensors.numpy import load
 
     from fleet.detector import Detector
@@ -285,9 +296,6 @@ def _store_winner(
     ]
     write_version(store, version, tensors, [_trial_row(trial) for trial in trials], calibration)
     _make_champion(store, camera.id, version.version, job.name)
-    for trial in trials:
-        for name in ("trial.json", "model.safetensors"):
-            store.delete(layout.trial_key(camera.id, trial.fingerprint, name))
     return CameraResult(
         camera.id,
         version=version.version,

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,8 +22,9 @@ from ray import tune
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from fleet import layout
+from fleet.cluster import scratch_folder
 from fleet.detector import DetectorConfig
-from fleet.errors import FleetError
+from fleet.errors import FleetError, StoreError
 from fleet.search_config import Point, SearchConfig
 from fleet.store import Store, open_store
 
@@ -104,6 +104,10 @@ def search(
 
     Returns:
         For each camera the results of all points, in the order of `config.points()`.
+
+    Raises:
+        StoreError: the store is gone for good.
+        FleetError: the cluster is.
     """
     work = [
         {"camera": camera, "sigma": point.sigma, "lambda": point.lam} for camera in cameras for point in config.points()
@@ -112,8 +116,8 @@ def search(
     has_gpu = ray.cluster_resources().get("GPU", 0) > 0
     resources = {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial if has_gpu else 0}
     collector = _Collector(store, config, cameras, on_epoch, on_trial)
-    with tempfile.TemporaryDirectory(prefix="fleet-tune-") as scratch, _quiet():
-        tune.Tuner(
+    with scratch_folder("tune") as scratch, _quiet():
+        tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(PointTrial, shared=shared), resources),
             param_space={"work": tune.grid_search(work)},
             tune_config=tune.TuneConfig(
@@ -125,13 +129,20 @@ def search(
             ),
             run_config=tune.RunConfig(
                 name="search",
-                storage_path=scratch,
+                storage_path=str(scratch),
                 callbacks=[collector],
+                stop=_StoreIsGone(collector),
                 failure_config=tune.FailureConfig(max_failures=NODE_LOSSES),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        except (tune.TuneError, ray.exceptions.RayError) as error:
+            raise FleetError(f"the search broke off: {_last_line(error)}", "run the same command again") from None
+    if collector.gone is not None:
+        raise collector.gone
     return collector.by_camera()
 
 
@@ -152,7 +163,7 @@ class PointTrial(tune.Trainable):
         self._data = self._cameras[work["camera"]]
         self._config = detector_config(self._search, Point(sigma=work["sigma"], lam=work["lambda"]))
         self._key = fingerprint(self._data.camera, self._data.digest, self._config, self._search.objective)
-        self._record = self._store.read(self._record_key("trial.json"))
+        self._record: dict[str, Any] | None = None
         self._epoch = 0
         self._fitting: Any = None
         self._curve: list[dict[str, Any]] = []
@@ -160,14 +171,23 @@ class PointTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        if self._record is not None:
-            return self._replay(self._record)
         started = time.perf_counter()
         try:
-            return self._train(started)
-        except FleetError as error:  # bad frames or a fit that diverged: the same again next time, so remember it
-            record = {"status": "failed", "error": str(error), "curve": self._curve, "objective": None}
-            return self._finish(record, {}, started)
+            if self._epoch == 0:
+                self._record = self._store.read(self._record_key("trial.json"))
+            if self._record is not None:
+                return self._replay(self._record)
+            try:
+                return self._train(started)
+            except StoreError:
+                raise
+            except FleetError as error:  # bad frames or a fit that diverged: the same again next time, so remember it
+                return self._finish(self._failed(error), {}, started)
+        except StoreError as error:  # not the point's fault: no record, so that it is tried again by the next command
+            return {"objective": -np.inf, "row": None, "record": self._failed(error), "store": True, "done": True}
+
+    def _failed(self, error: FleetError) -> dict[str, Any]:
+        return {"status": "failed", "error": str(error), "curve": self._curve, "objective": None, "seconds": 0.0}
 
     def _train(self, started: float) -> dict[str, Any]:
         import torch
@@ -288,6 +308,7 @@ class _Collector(tune.Callback):
         self._cameras = cameras
         self._on_epoch = on_epoch
         self._on_trial = on_trial
+        self.gone: StoreError | None = None
         self._curves: dict[str, list[dict[str, Any]]] = {}
         self._results: dict[tuple[str, Point], TrialResult] = {}
 
@@ -319,7 +340,9 @@ class _Collector(tune.Callback):
             seconds = float(last.get("time_total_s", 0.0))
             record = {"status": "stopped", "error": "", "curve": curve, "objective": value, "seconds": seconds}
             data = json.dumps({**record, "camera": camera}).encode()
-            self._store.put(layout.trial_key(camera, key, "trial.json"), data)
+            self._unless_gone(lambda: self._store.put(layout.trial_key(camera, key, "trial.json"), data))
+        if last.get("store"):  # is it this camera's place in the store only, or all of it?
+            self._unless_gone(self._store.check_schema)
         self._keep(
             TrialResult(
                 camera,
@@ -340,6 +363,13 @@ class _Collector(tune.Callback):
         camera, point, key = self._name(trial)
         self._keep(TrialResult(camera, point, key, status="failed", error=_reason(trial)))
 
+    def _unless_gone(self, call: Callable[[], None]) -> None:
+        """Callbacks cannot raise, Tune would call that the trial's failure: remember, and `search` raises it."""
+        try:
+            call()
+        except StoreError as error:
+            self.gone = error
+
     def _name(self, trial: Any) -> tuple[str, Point, str]:
         work = trial.config["work"]
         point = Point(sigma=work["sigma"], lam=work["lambda"])
@@ -355,12 +385,31 @@ class _Collector(tune.Callback):
         self._on_trial(result)
 
 
+class _StoreIsGone(tune.Stopper):
+    """Ends a search whose store does not answer any more: each further point would wait for it again."""
+
+    def __init__(self, collector: _Collector) -> None:
+        self._collector = collector
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._collector.gone is not None
+
+
 def _reason(trial: Any) -> str:
-    """One line of why a trial failed: the innermost exception's own words, never a traceback."""
-    error = trial.get_error()
-    cause = getattr(error, "cause", None) or error
-    text = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {text[-1][:300]}" if text else "its process was lost"
+    """One line of why a trial failed, never a traceback."""
+    error = trial.get_pickled_error()
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return f"a point failed: {_last_line(error)}"
+    return "the process that trained it was lost"
+
+
+def _last_line(error: BaseException) -> str:
+    """The end of a traceback in an exception's text: what Ray and Tune make of an error has it all."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
 
 
 class _quiet:
@@ -369,7 +418,9 @@ class _quiet:
     SETTINGS: ClassVar = {
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's own ends a search as if it were complete
         "TUNE_WARN_THRESHOLD_S": "60",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # with its own, Ctrl-C ends a search early as if it were finished
     }
 
     def __enter__(self) -> None:

@@ -192,7 +192,8 @@ async def _picture(request: Request) -> bytes:
     max_ongoing_requests=64,
     max_queued_requests=256,
     backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
-    ray_actor_options={"num_cpus": 0.1},
+    # No slot of a processor is reserved: a retraining beside it still gets one, even where there is only one.
+    ray_actor_options={"num_cpus": 0},
 )
 @serve.ingress(api)
 class Gateway:

@@ -77,7 +77,8 @@ class ModelCache:
     max_ongoing_requests=2 * MAX_BATCH,
     max_queued_requests=256,
     backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
-    ray_actor_options={"num_cpus": 0.1},
+    # No slot of a processor is reserved: a retraining beside it still gets one, even where there is only one.
+    ray_actor_options={"num_cpus": 0},
 )
 class Scorer:
     """Scores pictures of any camera with that camera's champion.

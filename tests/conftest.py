@@ -148,7 +148,8 @@ def fit_version(store: Store, camera_id: str, *, seed: int = 0, frames: int | No
     """A small model of a camera, fitted here without a search, stored and promoted; its version's name."""
     from cameras.preprocess import preprocess, valid_pixels
     from cameras.sources import open_source
-    from fleet.detector import DetectorConfig, fit
+    from fleet.detector import DetectorConfig
+    from fleet.detector.fit import fit
     from fleet.registry import Registry
     from fleet.versions import ModelVersion, write_version
 

@@ -198,8 +198,8 @@ def edit_camera(
     console().print(f"changed camera '{after.id}'")
     if after.preprocessing != before.preprocessing and registry.aliases(camera_id).champion:
         console().print(f"its champion still sees frames as before: retrain to apply: fleet retrain {camera_id}")
-    if after.source != before.source:
-        console().print(f"recordings of the old source are not learnt from: fleet record {camera_id} --for 10m")
+    if (after.source, after.fps) != (before.source, before.fps):
+        console().print(f"recordings of the old source or rate are not learnt from: fleet record {camera_id} --for 10m")
 
 
 @app.command(rich_help_panel="Cameras")

@@ -109,9 +109,9 @@ def test_recording_a_file_twice_makes_the_same_objects(make_video: Callable[...,
 
 
 def test_the_key_says_whose_when_and_how_many() -> None:
-    key = part_key("dock", "rtsp://cam/s", NOON + timedelta(microseconds=42), 7)
+    key = part_key(camera_of("rtsp://cam/s"), NOON + timedelta(microseconds=42), 7)
     assert key == "recordings/camera=dock/date=2026-05-01/90ba1e91-120000000042-7.parquet".replace(
-        "90ba1e91", recording._source8("rtsp://cam/s")
+        "90ba1e91", recording._source8(camera_of("rtsp://cam/s"))
     )
     assert key.startswith(part_prefix("dock"))
 
@@ -282,10 +282,11 @@ def test_a_substream_of_the_same_view_is_not() -> None:
 
 def test_only_parts_of_the_present_source_and_as_few_as_needed() -> None:
     camera = camera_of("rtsp://cam/s")
-    keys = [part_key("dock", camera.source, NOON + timedelta(hours=h), 100) for h in (0, 9, 20)]
-    longer = part_key("dock", camera.source, NOON + timedelta(hours=20), 150)
-    old = part_key("dock", "rtsp://cam/other", NOON, 100)
-    everything = [*keys, longer, old, "recordings/camera=dock/notes.txt"]
+    keys = [part_key(camera, NOON + timedelta(hours=h), 100) for h in (0, 9, 20)]
+    longer = part_key(camera, NOON + timedelta(hours=20), 150)
+    old = part_key(camera_of("rtsp://cam/other"), NOON, 100)
+    slower = part_key(camera.model_copy(update={"fps": camera.fps / 2}), NOON, 100)
+    everything = [*keys, longer, old, slower, "recordings/camera=dock/notes.txt"]
     assert newest_parts(camera, everything) == [longer, keys[2], keys[1], keys[0]]
     assert newest_parts(camera, everything, 100) == [longer, keys[2]]
     assert newest_parts(camera, everything, 151) == [longer, keys[2], keys[1]]

@@ -27,9 +27,9 @@ def test_masked_pcc_is_pearsonr_of_the_pixels_that_count():
     assert pcc(frames, reconstructions, valid) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("level", [0, 7, 0.1])
+@pytest.mark.parametrize("level", [0, 7, 0.1, 0.3])  # the mean of many 0.3 is not 0.3
 def test_the_pcc_of_a_constant_frame_is_0(level: float):
-    assert pcc(np.full((1, 20, 30), level), pictures(1, 20, 30)).tolist() == [0]
+    assert pcc(np.full((1, 17, 31), level), pictures(1, 17, 31)).tolist() == [0]
 
 
 def test_the_pcc_of_a_constant_reconstruction_is_0():

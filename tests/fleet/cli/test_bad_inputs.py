@@ -1,0 +1,295 @@
+"""What people and tools get wrong: one line that says what and what to do, the right exit code, and nothing changed.
+
+Exit 2: what was typed can never be right. Exit 1: it could not be done here and now.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cameras.images import encode_jpeg, encode_png
+
+PASSWORD = "hunter2secret"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A wrong command, what it must say, and what it ends with. `{…}` are files and ports of `wrong_things`."""
+
+    name: str
+    command: str
+    code: int
+    says: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def row(name: str, command: str, code: int, *says: str) -> Row:
+    return Row(name, command, code, says)
+
+
+ADDING = [
+    row("id with space and capital", "add-camera 'Dock 3' {pictures}", 2, "try 'dock-3'"),
+    row("empty id", "add-camera '' {pictures}", 2, "1 to 63"),
+    row("id of 64 characters", "add-camera " + "a" * 64 + " {pictures}", 2, f"try '{'a' * 63}'"),
+    row("id that is a path", "add-camera ../dock-3 {pictures}", 2, "fleet add-camera ID SOURCE"),
+    row("id of two dots", "add-camera .. {pictures}", 2, "1 to 63 of a-z"),
+    row("id with a new line", "add-camera 'dock\n3' {pictures}", 2, "try 'dock-3'"),
+    row("id and source swapped", "add-camera rtsp://192.168.1.20/stream dock-9", 2, "fleet add-camera ID SOURCE"),
+    row("id taken", "add-camera dock-1 {pictures}", 1, "camera 'dock-1'", "fleet edit-camera dock-1", "--replace"),
+    row("no such file", "add-camera dock-9 {here}/nowhere.mp4", 1, "no such file or folder", "ls "),
+    row("empty source", "add-camera dock-9 ''", 2, "source is empty"),
+    row("rtsp host refuses", "add-camera dock-9 rtsp://127.0.0.1:{port}/s", 1, "connection refused", "fleet probe"),
+    row("http host refuses", "add-camera dock-9 http://127.0.0.1:{port}/s", 1, "connection refused", "fleet probe"),
+    row("unknown scheme", "add-camera dock-9 gopher://127.0.0.1/s", 1, "'gopher://' is not a kind of source", "rtsp://"),
+    row("password in rtsp", f"add-camera dock-9 rtsp://admin:{PASSWORD}@192.168.1.9/s", 2, "${{CAM_PASS}}"),
+    row("password in http", f"add-camera dock-9 http://admin:{PASSWORD}@192.168.1.9/s", 2, "${{CAM_PASS}}"),
+    row("token in query", f"add-camera dock-9 https://192.168.1.9/s?token={PASSWORD}", 2, "${{CAM_PASS}}"),
+    row("password with an at", f"add-camera dock-9 rtsp://admin:{PASSWORD}@x@192.168.1.9/s", 2, "${{CAM_PASS}}"),
+    row("unset variable", "add-camera dock-9 rtsp://${{FLEET_TEST_UNSET}}@127.0.0.1/s", 1, "FLEET_TEST_UNSET=..."),
+    row("video of 0 bytes", "add-camera dock-9 {wrong}/empty.mp4", 1, "empty (0 bytes)", "copy the file again"),
+    row("video of noise", "add-camera dock-9 {wrong}/noise.mp4", 1, "unknown format or damaged", "copy the file again"),
+    row("sound only", "add-camera dock-9 {wrong}/sound.mp4", 1, "no video stream", "give another"),
+    row("folder without pictures", "add-camera dock-9 {wrong}/no-pictures", 1, "no .jpg, .jpeg or .png", "ls"),
+    row("fps not a number", "add-camera dock-9 {pictures} --fps nan", 2, "fps:", "finite", "fleet add-camera --help"),
+    row("fps infinite", "add-camera dock-9 {pictures} --fps inf", 2, "fps:", "fleet add-camera --help"),
+    row("fps zero", "add-camera dock-9 {pictures} --fps 0", 2, "fps:", "greater than 0"),
+    row("fps negative", "add-camera dock-9 {pictures} --fps -1", 2, "fps:", "greater than 0"),
+    row("fps huge", "add-camera dock-9 {pictures} --fps 1e9", 2, "fps:", "less than or equal to 60"),
+    row("fps a word", "add-camera dock-9 {pictures} --fps fast", 2, "--fps", "not a valid float"),
+    row("size too small", "add-camera dock-9 {pictures} --size 5x5", 2, "16 to 1920"),
+    row("size too large", "add-camera dock-9 {pictures} --size 99999x99999", 2, "16 to 1920"),
+    row("size a word", "add-camera dock-9 {pictures} --size abc", 2, "96x64"),
+    row("size negative", "add-camera dock-9 {pictures} --size=-96x64", 2, "96x64"),
+    row("polygon of words", "add-camera dock-9 {pictures} --mask here", 2, "'0,0 0.5,0 0.5,0.4'"),
+    row("polygon of two points", "add-camera dock-9 {pictures} --mask '0,0 1,1'", 2, "at least 3 points"),
+    row("polygon in pixels", "add-camera dock-9 {pictures} --mask '0,0 640,0 640,480'", 2, "from 0 to 1"),
+    row("polygon not a number", "add-camera dock-9 {pictures} --mask '0,0 nan,0 1,1'", 2, "from 0 to 1"),
+    row("mask picture missing", "add-camera dock-9 {pictures} --mask {here}/m.png", 2, "cannot be read", "polygon"),
+    row("mask picture damaged", "add-camera dock-9 {pictures} --mask {wrong}/torn.png", 1, "torn.png", "JPEG or PNG"),
+    row("crop of two numbers", "add-camera dock-9 {pictures} --crop 0,1", 2, "--crop 0,0.2,1,1"),
+    row("crop inside out", "add-camera dock-9 {pictures} --crop 1,0,0,1", 2, "left < right"),
+    row("crop not a number", "add-camera dock-9 {pictures} --crop nan,0,1,1", 2, "crop"),
+    row("tag without a value", "add-camera dock-9 {pictures} --tag berlin", 2, "--tag site=berlin"),
+    row("tag with a slash", "add-camera dock-9 {pictures} --tag a/b=c", 2, "--tag site=berlin"),
+    row("search unknown", "add-camera dock-9 {pictures} --search fastest", 2, "camera 'dock-9'", "paper, quick"),
+    row("search file malformed", "add-camera dock-9 {pictures} --search {wrong}/torn.yaml", 2, "line 2"),
+    row("search file wrong", "add-camera dock-9 {pictures} --search {wrong}/search.yaml", 2, "line 2", "mend the line"),
+    row("cameras file missing", "add-cameras {here}/nowhere.yaml", 2, "cannot be read", "YAML"),
+    row("cameras file malformed", "add-cameras {wrong}/torn.yaml", 2, "torn.yaml: line 2", "mend the line"),
+    row("cameras file of noise", "add-cameras {wrong}/noise.mp4", 2, "noise.mp4", "YAML"),
+    row("cameras file no list", "add-cameras {wrong}/words.yaml", 2, "no list of cameras", "- id:"),
+    row("cameras file empty", "add-cameras {wrong}/empty.yaml", 2, "no list of cameras"),
+    row("cameras file, one wrong", "add-cameras {wrong}/one-wrong.yaml", 2, "camera 2", "try 'dock-8'"),
+    row("cameras file, field", "add-cameras {wrong}/field.yaml", 2, "'fpz' is no field of a camera", "fps"),
+    row("cameras file, twice", "add-cameras {wrong}/twice.yaml", 2, "'dock-9' stands there twice"),
+    row("cameras file, no source", "add-cameras {wrong}/no-source.yaml", 2, "camera 1", "source"),
+    row("cameras file, tags", "add-cameras {wrong}/tags.yaml", 2, "camera 1", "tags"),
+    row("cameras file, masks", "add-cameras {wrong}/masks.yaml", 2, "camera 1", "masks"),
+    row("cameras file, id number", "add-cameras {wrong}/number.yaml", 2, "camera 1", "id"),
+    row("cameras file, password", "add-cameras {wrong}/password.yaml", 2, "camera 1", "${{CAM_PASS}}"),
+    row("cameras file, one taken", "add-cameras {wrong}/taken.yaml", 1, "camera 'dock-1'", "--replace"),
+    row("cameras file, one missing", "add-cameras {wrong}/missing.yaml", 1, "camera 'dock-9'", "no such file"),
+]
+
+NAMING = [
+    *(
+        row(f"unknown camera: {command.split()[0]}", command, 1, "camera 'dock-9'", "fleet cameras lists")
+        for command in (
+            "show-camera dock-9",
+            "edit-camera dock-9 --fps 3",
+            "remove-camera dock-9",
+            "remove-camera dock-9 --purge",
+            "probe dock-9",
+            "record dock-9",
+            "retrain dock-9",
+            "models dock-9",
+            "promote dock-9 v1",
+            "rollback dock-9",
+            "score dock-9 {pictures}",
+            "evaluate dock-9 {pictures} --labels {wrong}/labels-48.npy",
+        )
+    ),
+    row("path as a camera", "show-camera ../../etc/passwd", 1, "no such camera", "fleet cameras"),
+    row("unknown version", "promote dock-1 20200101T000000Z-abcdef", 1, "no model version", "fleet models dock-1"),
+    row("version that is a path", "promote dock-1 ../dock-2/x", 1, "no model version", "fleet models dock-1"),
+    row("score unknown version", "score dock-1 {pictures} --version x", 1, "no model version 'x'", "fleet models dock-1"),
+    row("score by a path", "score dock-1 {pictures} --version ../../x", 1, "no model version", "fleet models dock-1"),
+    row("nothing to roll back to", "rollback dock-1", 1, "no previous champion", "fleet models dock-1"),
+    row("score without a model", "score dock-3 {pictures}", 1, "no model yet", "fleet retrain dock-3"),
+    row("edit nothing", "edit-camera dock-1", 2, "nothing to change", "fleet edit-camera --help"),
+    row("edit fps", "edit-camera dock-1 --fps nan", 2, "fps:", "finite"),
+    row("edit source", f"edit-camera dock-1 --source rtsp://u:{PASSWORD}@h/s", 2, "${{CAM_PASS}}"),
+    row("edit search", "edit-camera dock-1 --search fastest", 2, "paper, quick"),
+    row("record nobody", "record", 2, "fleet record ID --for 10m"),
+    row("record for a word", "record dock-1 --for long", 2, "90s, 10m, 2h"),
+    row("record for nothing", "record dock-1 --for 0s", 2, "90s, 10m, 2h"),
+    row("record for less than nothing", "record dock-1 --for=-5m", 2, "90s, 10m, 2h"),
+    row("record no frames", "record dock-1 --frames 0", 2, "--frames", "x>=1"),
+    row("retrain nobody", "retrain", 2, "--all", "--tag KEY=VALUE"),
+    row("retrain two ways", "retrain dock-1 --all", 2, "--all", "--tag KEY=VALUE"),
+    row("retrain an unused tag", "retrain --tag site=paris", 1, "no camera with this tag", "fleet add-camera"),
+    row("retrain no tag", "retrain --tag paris", 2, "--tag site=berlin"),
+    row("retrain an empty fleet", "retrain --all --store {here}/nothing", 1, "no camera in", "fleet add-camera"),
+    row("retrain by no search", "retrain dock-1 --search fastest", 2, "fastest", "paper, quick"),
+    row("list by no tag", "cameras --tag berlin", 2, "--tag site=berlin"),
+    row("stop what is not served", "stop", 1, "nothing serves", "fleet serve --detach"),
+    row("serve on a taken port", "serve --port {taken}", 2, "address already in use", "--port N"),
+    row("serve elsewhere", "serve --host 192.0.2.77", 2, "192.0.2.77", "--host"),
+    row("serve on port 0", "serve --port 0", 2, "--port", "1<=x<=65535"),
+    row("unknown command", "rename-camera dock-1", 2, "No such command", "--help"),
+    row("unknown option", "cameras --colour", 2, "No such option", "--help"),
+]
+
+SCORING = [
+    row("labels missing", "evaluate dock-1", 2, "--labels FILE"),
+    row("labels not there", "evaluate dock-1 --labels {here}/none.npy", 2, "holds no labels", ".npy of 0 and 1"),
+    row("labels too few", "evaluate dock-1 --labels {wrong}/labels-5.npy", 2, "5 labels", "48 frames", "each frame"),
+    row("labels too many", "evaluate dock-1 --labels {wrong}/labels-480.npy", 2, "480 labels", "48 frames"),
+    row("labels of other values", "evaluate dock-1 --labels {wrong}/labels-2.npy", 2, "other values than 0 and 1"),
+    row("labels pickled", "evaluate dock-1 --labels {wrong}/pickled.npy", 2, "holds no labels"),
+    row("labels in no column", "evaluate dock-1 --labels {wrong}/labels.csv", 2, "no column 'label'"),
+    row("labels of noise", "evaluate dock-1 --labels {wrong}/noise.mp4", 2, "labels"),
+    row("labels in a picture", "evaluate dock-1 --labels {wrong}/torn.png", 2, "labels"),
+    row("score into a missing folder", "score dock-1 {pictures} --out {here}/no/s.parquet", 2, "does not exist", "make it"),
+    row("score into a folder", "score dock-1 {pictures} --out {here}", 2, "is a folder", "FILE.parquet"),
+    row("score nothing", "score dock-1 {here}/nowhere.mp4", 1, "no such file or folder"),
+    row("score another view", "score dock-1 {wrong}/tall", 1, "camera 'dock-1'", "trained on 64x48"),
+    row("score a truncated picture", "score dock-1 {wrong}/truncated", 1, "'", "002.jpg", "truncated", "copy it again"),
+    row("score mixed sizes", "score dock-1 {wrong}/mixed", 1, "002.jpg", "128x96", "one size"),
+    row("score a password", f"score dock-1 rtsp://u:{PASSWORD}@127.0.0.1:{{port}}/s", 2, "${{CAM_PASS}}"),
+]
+
+STORES = [
+    row("store under a file", "add-camera dock-9 {pictures} --store {wrong}/words.yaml/s", 1, "--store DIR"),
+    row("store is a file", "cameras --store {wrong}/words.yaml", 1, "is a file", "--store DIR"),
+    row("store of another kind", "cameras --store gs://bucket/x", 2, "s3://bucket/prefix"),
+    row("store with keys", f"cameras --store s3://key:{PASSWORD}@bucket/x", 2, "export AWS_ACCESS_KEY_ID"),
+    row("store with keys in its query", f"cameras --store 's3://b/x?secret_key={PASSWORD}'", 2, "AWS_SECRET_ACCESS_KEY"),
+    row("store with a wrong query", "cameras --store 's3://b/x?endpoint=h'", 2, "endpoint_override=host:port"),
+    row("store without a bucket", "cameras --store s3:///x", 2, "s3://bucket/prefix"),
+    row("store that nobody keeps", "cameras --store 's3://b/x?endpoint_override=127.0.0.1:{port}&scheme=http'", 1,
+        "does not answer", "fleet doctor"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
+    """A folder of files that are wrong, each in its own way."""
+    import av
+
+    folder = tmp_path_factory.mktemp("wrong")
+    noise = np.random.default_rng(1).bytes(4096)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "noise.mp4").write_bytes(noise)
+    (folder / "torn.png").write_bytes(encode_png(np.zeros((32, 32, 3), np.uint8))[:40])
+    with av.open(str(folder / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        samples.sample_rate = 8000
+        container.mux(stream.encode(samples))
+        container.mux(stream.encode())
+    (folder / "no-pictures").mkdir()
+    (folder / "no-pictures" / "notes.txt").write_text("nothing to see")
+
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    for name in ("truncated", "mixed", "tall"):
+        (folder / name).mkdir()
+        for place in range(3):
+            (folder / name / f"{place:03d}.jpg").write_bytes(encode_jpeg(picture))
+    whole = (folder / "truncated" / "002.jpg").read_bytes()
+    (folder / "truncated" / "002.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "mixed" / "002.jpg").write_bytes(encode_jpeg(np.zeros((96, 128, 3), np.uint8)))
+    for place in range(3):
+        (folder / "tall" / f"{place:03d}.jpg").write_bytes(encode_jpeg(np.zeros((128, 64, 3), np.uint8)))
+
+    np.save(folder / "labels-5.npy", np.zeros(5, int))
+    np.save(folder / "labels-48.npy", np.arange(48) % 2)
+    np.save(folder / "labels-480.npy", np.zeros(480, int))
+    np.save(folder / "labels-2.npy", np.full(48, 2))
+    np.save(folder / "pickled.npy", np.array([{"label": 1}] * 48, object), allow_pickle=True)
+    (folder / "labels.csv").write_text("anomalous\n" + "0\n" * 48)
+
+    source = "{source: /nowhere/x.mp4"
+    files = {
+        "torn.yaml": "space:\n  sigma: [0.1, 0.5\n  lambda: {",
+        "search.yaml": "space:\n  sigma: [-0.1]\n",
+        "words.yaml": "just words",
+        "empty.yaml": "",
+        "one-wrong.yaml": f"- {source}, id: dock-7}}\n- {source}, id: Dock 8}}",
+        "field.yaml": f"- {source}, id: dock-9, fpz: 3}}",
+        "twice.yaml": f"- {source}, id: dock-9}}\n- {source}, id: dock-9}}",
+        "no-source.yaml": "- {id: dock-9}",
+        "tags.yaml": f"- {source}, id: dock-9, tags: [berlin]}}",
+        "masks.yaml": f"- {source}, id: dock-9, masks: 7}}",
+        "number.yaml": f"- {source}, id: 9}}",
+        "password.yaml": f"- {{source: 'rtsp://admin:{PASSWORD}@192.168.1.9/s', id: dock-9}}",
+        "taken.yaml": f"- {source}, id: dock-9}}\n- {source}, id: dock-1}}",
+        "missing.yaml": f"- {source}, id: dock-9}}",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def check_refused(ran: Any, row: Row, says: list[str]) -> None:
+    """One line on standard error, no traceback, nothing on standard output, the exit code of the row."""
+    assert ran.code == row.code, ran
+    assert ran.out == ""
+    if ran.err.startswith("Usage: "):  # Typer's own, for options that are malformed
+        assert row.code == 2
+    else:
+        assert ran.err.startswith("error: ")
+        assert ran.err.endswith("\n")
+        assert ran.err.count("\n") == 1, "one line"
+    assert "Traceback" not in ran.err
+    assert PASSWORD not in ran.err
+    flat = " ".join(ran.err.replace("│", " ").split())
+    for said in says:
+        assert said in flat
+
+
+@pytest.mark.parametrize("row", [*ADDING, *NAMING, *SCORING, *STORES], ids=str)
+def test_a_mistake_is_told_in_one_line_and_changes_nothing(
+    row: Row,
+    fleet: Any,
+    small_fleet: Any,
+    wrong: Path,
+    dead_port: int,
+    contents: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import shlex
+
+    monkeypatch.setenv("FLEET_STORE", str(small_fleet.root))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
+    monkeypatch.setattr("fleet.store.PATIENCE_S", 0.0)
+    before = contents(small_fleet.root)
+    here = tmp_path / "here"
+    here.mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        places = {
+            "pictures": small_fleet.pictures["dock-1"],
+            "wrong": wrong,
+            "here": here,
+            "port": dead_port,
+            "taken": taken.getsockname()[1],
+        }
+        ran = fleet(*shlex.split(row.command.format(**places)))
+    check_refused(ran, row, [said.format() if "{{" in said else said for said in row.says])
+    assert contents(small_fleet.root) == before
+    assert not list(here.iterdir())
