@@ -418,7 +418,6 @@ class _quiet:
     SETTINGS: ClassVar = {
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's own ends a search as if it were complete
         "TUNE_WARN_THRESHOLD_S": "60",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",  # with its own, Ctrl-C ends a search early as if it were finished
     }

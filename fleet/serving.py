@@ -6,6 +6,7 @@ The head belongs to one process, which is recorded in the store's run folder and
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -14,8 +15,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from fleet.cluster import Head, head_of, own_ray, write_head
 from fleet.errors import ConflictError, FleetError, NotFoundError, UsageError
@@ -57,7 +59,7 @@ def serve_until_stopped(
 
 
 @contextlib.contextmanager
-def served(store: Store, host: str, port: int, *, scorer_replicas: int = 1):  # type: ignore[no-untyped-def]
+def served(store: Store, host: str, port: int, *, scorer_replicas: int = 1) -> Iterator[str]:
     """The endpoints for as long as the block runs; yields their URL."""
     import psutil
 
@@ -147,10 +149,8 @@ def _check_free(store: Store, host: str, port: int) -> None:
         ) from None
 
 
-def _load(path: str):  # type: ignore[no-untyped-def]
+def _load(path: str) -> Any:
     """Serve's own way of naming an application, so that this package does not import what runs above it."""
-    import importlib
-
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 

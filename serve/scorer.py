@@ -18,7 +18,7 @@ from ray.serve.config import BackpressureConfig
 from cameras.images import decode_image, encode_png
 from fleet.errors import ConflictError, FleetError
 from fleet.scoring import LoadedModel, Verdict, error_map_picture, load_model, prepare, score_images
-from fleet.store import open_store
+from fleet.store import Store, open_store
 from serve.directory import Directory
 
 __all__ = ["ModelCache", "ScoreReply", "ScoreRequest", "Scorer"]
@@ -56,13 +56,13 @@ class ModelCache:
         self._models: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, camera: str, version: str, store: object) -> LoadedModel:
+    def get(self, camera: str, version: str, store: Store) -> LoadedModel:
         """The model, read from the store when it is not here."""
         with self._lock:
             if (camera, version) in self._models:
                 self._models.move_to_end((camera, version))
                 return self._models[camera, version]
-        model = load_model(store, camera, version)  # type: ignore[arg-type]
+        model = load_model(store, camera, version)
         with self._lock:
             self._models[camera, version] = model
             while len(self._models) > self._size:

@@ -71,7 +71,7 @@ def add_camera(
     """Register a camera; its source is opened once to see that it works."""
     from fleet.registry import Registry, make_camera
 
-    given = _given(fps=fps, size=size, color=color, search=search)
+    given = _given(fps=fps, size=size, color=color, search=search and _search(search))
     camera = make_camera(
         id=camera_id, source=_absolute(source), **given, **_masks(mask), **_crop(crop), tags=parse_tags(tag)
     )
@@ -161,7 +161,9 @@ def edit_camera(
     size: Size = None,
     color: Color = None,
     mask: Masks = None,
-    no_masks: Annotated[bool, typer.Option("--no-masks", help="Remove all masks.")] = False,
+    no_masks: Annotated[
+        bool, typer.Option("--no-masks", help="Remove all masks; without it --mask adds to them.")
+    ] = False,
     crop: Crop = None,
     tag: NewTags = None,
     untag: Annotated[list[str] | None, typer.Option("--untag", metavar="KEY", help="Remove a tag.")] = None,
@@ -174,12 +176,15 @@ def edit_camera(
 
     registry = Registry(store_of(store))
     before = registry.camera(camera_id)
-    changes = _given(fps=fps, size=size, color=color, search=search)
+    changes = _given(fps=fps, size=size, color=color, search=search and _search(search))
     if source is not None:
         changes["source"] = _absolute(source)
     if no_masks:
         changes |= {"masks": (), "mask_png": None}
-    changes |= _masks(mask) | _crop(crop)
+    given = _masks(mask)
+    if given.get("masks") and not no_masks:  # added to what is hidden: to uncover a part takes --no-masks
+        given["masks"] = before.masks + given["masks"]
+    changes |= given | _crop(crop)
     if tag or untag:
         kept = {key: value for key, value in before.tags.items() if key not in (untag or ())}
         changes["tags"] = kept | parse_tags(tag)
@@ -190,7 +195,7 @@ def edit_camera(
     if search is not None:
         from fleet.search_config import load_search
 
-        load_search(search)
+        load_search(changes["search"])
     after = registry.edit(camera_id, changes)
     if as_json:
         print_json(after.public())
@@ -238,11 +243,25 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _absolute(source: str) -> str:
-    """A path that exists is kept whole: the store may be used from another folder."""
-    if "://" not in source and "${" not in source and Path(source).expanduser().exists():
-        return str(Path(source).expanduser().absolute())
-    return source
+def _absolute(path: str, *folders: Path) -> str:
+    """A path that exists, in one of these folders or here, is kept whole: the store may be used from another folder."""
+    if not path.strip() or "://" in path or "${" in path:
+        return path
+    for folder in (*folders, Path()):
+        try:
+            place = folder / Path(path).expanduser()
+            if place.exists():
+                return str(place.absolute())
+        except (OSError, RuntimeError):  # a name too long, a home folder of nobody: the source says so when it opens
+            return path
+    return path
+
+
+def _search(name: str, *folders: Path) -> str:
+    """A search by its name, or its file's whole path."""
+    from fleet.search_config import built_in_searches
+
+    return name if name in built_in_searches() else _absolute(name, *folders)
 
 
 def _masks(values: list[str] | None, folder: Path = Path()) -> dict[str, Any]:
@@ -264,7 +283,7 @@ def _masks(values: list[str] | None, folder: Path = Path()) -> dict[str, Any]:
 
         decode_image(data, f"the mask {value}")
         png = base64.b64encode(data).decode()
-    return _given(masks=tuple(polygons), mask_png=png)
+    return _given(masks=tuple(polygons) or None, mask_png=png)
 
 
 def _crop(value: str | None) -> dict[str, Any]:
@@ -325,15 +344,16 @@ def _read_cameras(file: Path) -> list[Camera]:
     for place, entry in enumerate(entries, 1):
         fields = dict(entry)
         try:
-            if unknown := fields.keys() - _YAML_FIELDS:
+            if unknown := [name for name in fields if name not in _YAML_FIELDS]:
                 raise UsageError(
-                    f"'{min(unknown)}' is no field of a camera", f"one of {', '.join(sorted(_YAML_FIELDS))}"
+                    f"'{unknown[0]}' is no field of a camera", f"one of {', '.join(sorted(_YAML_FIELDS))}"
                 )
             masks = fields.pop("masks", None)
-            if masks is not None and not all(isinstance(mask, str) for mask in masks):
+            if masks is not None and not (isinstance(masks, list) and all(isinstance(mask, str) for mask in masks)):
                 raise UsageError("masks is a list of polygons and PNGs", "masks: ['0,0 1,0 1,0.2']")
-            if isinstance(fields.get("source"), str):
-                fields["source"] = _absolute(fields["source"])
+            for name, whole in (("source", _absolute), ("search", _search)):
+                if isinstance(fields.get(name), str):
+                    fields[name] = whole(fields[name], file.parent)
             cameras.append(make_camera(**fields, **_masks(masks, file.parent)))
         except FleetError as error:
             raise UsageError(f"{file.name}: camera {place}: {error.about(str(fields.get('id', ''))[:63])}") from None

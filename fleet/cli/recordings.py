@@ -30,7 +30,7 @@ def record(
     opened = store_of(store)
     registry = Registry(opened)
     cameras = [registry.camera(camera_id) for camera_id in dict.fromkeys(camera_ids)]
-    with _progress(as_json) as progress:
+    with _progress() as progress:
         bars = {camera.id: progress.add_task(camera.id, total=frames) for camera in cameras}
 
         def one(camera: Any) -> dict[str, Any]:
@@ -73,15 +73,17 @@ def record(
         raise typer.Exit(exit_code)
 
 
-def _progress(as_json: bool) -> Any:
+def _progress() -> Any:
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    told = console(as_json=True)  # standard output is for what comes of it
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         MofNCompleteColumn(),
         TextColumn("frames"),
         TimeElapsedColumn(),
-        console=console(as_json),
+        console=told,
         transient=True,
+        disable=not told.is_terminal,
     )

@@ -30,7 +30,7 @@ def score(
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"the folder {out.parent} does not exist", "make it, or write elsewhere")
     scores = []
-    for row in _scores(store, camera_id, source, version, as_json):
+    for row in _scores(store, camera_id, source, version):
         if as_json:
             print_json(_public(row))
         scores.append(row)
@@ -72,7 +72,7 @@ def evaluate(
     camera = Registry(store_of(store)).camera(camera_id)
     if source is None and is_live(camera):
         raise UsageError("its own source is live", f"fleet evaluate {camera_id} VIDEO --labels FILE", camera_id)
-    scores = list(_scores(store, camera_id, source or camera.source, version, as_json))
+    scores = list(_scores(store, camera_id, source or camera.source, version))
     found = measure(camera_id, scores, labels_of([row.index for row in scores], all_labels))
     if as_json:
         print_json(found.to_dict())
@@ -80,7 +80,7 @@ def evaluate(
         print_table(f"'{camera_id}' against {labels.name}", ("measure", "value"), list(found.to_dict().items())[1:])
 
 
-def _scores(store: str | None, camera_id: str, source: str, version: str | None, as_json: bool) -> Iterable[Score]:
+def _scores(store: str | None, camera_id: str, source: str, version: str | None) -> Iterable[Score]:
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
     from fleet.registry import Registry
@@ -90,7 +90,8 @@ def _scores(store: str | None, camera_id: str, source: str, version: str | None,
     camera = Registry(opened).camera(camera_id)
     model = load_model(opened, camera_id, version)
     columns = (SpinnerColumn(), TextColumn("scoring"), MofNCompleteColumn(), TextColumn("frames"))
-    with Progress(*columns, console=console(as_json), transient=True) as progress:
+    told = console(as_json=True)  # standard output is for the scores
+    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
         bar = progress.add_task(camera_id, total=None)
         yield from score_source(model, camera, source, on_frame=lambda count: progress.advance(bar, count))
 
