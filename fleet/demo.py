@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["DemoRow", "register_scenes", "score_scene", "write_scenes"]
 
 HTTP_CLIENTS = 8
+JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -126,16 +127,17 @@ def score_scene(
 def post_frames(
     url: str, camera: str, images: Sequence[np.ndarray], on_frame: Callable[[], None] = lambda: None
 ) -> list[dict[str, Any]]:
-    """Post frames (RGB) as PNG, which loses nothing, to a camera's endpoint; the answers in order."""
+    """Post frames (RGB) as JPEG, as a camera would, to its endpoint; the answers in order."""
     import httpx
 
-    from cameras.images import encode_png
+    from cameras.images import encode_jpeg
 
     with httpx.Client(timeout=30.0, limits=httpx.Limits(max_connections=HTTP_CLIENTS)) as client:
 
         def one(image: np.ndarray) -> dict[str, Any]:
-            headers = {"content-type": "image/png"}
-            reply = client.post(f"{url}/cameras/{camera}/score", content=encode_png(image), headers=headers)
+            headers = {"content-type": "image/jpeg"}
+            content = encode_jpeg(image, JPEG_QUALITY)
+            reply = client.post(f"{url}/cameras/{camera}/score", content=content, headers=headers)
             reply.raise_for_status()
             on_frame()
             answer: dict[str, Any] = reply.json()

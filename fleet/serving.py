@@ -6,6 +6,7 @@ The head belongs to one process, which is recorded in the store's run folder and
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.cluster import Head, head_of, own_ray, write_head
-from fleet.errors import ConflictError, FleetError, NotFoundError, UsageError
+from fleet.errors import ConflictError, FleetError, NotFoundError
 from fleet.store import Store
 
 __all__ = ["answers", "serve_detached", "serve_until_stopped", "stop_serving", "url_of"]
@@ -43,7 +44,7 @@ def serve_until_stopped(
 
     Raises:
         ConflictError: this store is served already.
-        UsageError: the port is taken or may not be used.
+        FleetError: the port is taken or may not be used.
     """
     _check_free(store, host, port)
     ended = threading.Event()
@@ -143,9 +144,14 @@ def _check_free(store: Store, host: str, port: int) -> None:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except OSError as error:
-        raise UsageError(
-            f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0).lower()}", "choose another: --port N"
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
+        if number in (None, errno.EADDRNOTAVAIL):
+            raise FleetError(
+                f"'{host[:80]}' is no address of this machine", "leave --host out, or try 0.0.0.0"
+            ) from None
+        raise FleetError(
+            f"{host}:{port} cannot be listened on: {os.strerror(number or 0).lower()}", "choose another: --port N"
         ) from None
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -83,7 +84,9 @@ def open_source(
         return Stream(address, fps, source=source, camera=camera, reconnects=reconnects, **timeouts)
     if not address.strip():  # or it would be the folder we are in
         raise SourceError("the source is empty", "give an address, a video file or a folder", camera)
-    return _open_path(Path(address).expanduser(), fps, source, camera)
+    with contextlib.suppress(RuntimeError):  # the home folder of nobody: then it is a path like any other
+        address = str(Path(address).expanduser())
+    return _open_path(Path(address), fps, source, camera)
 
 
 def probe(source: str, fps: float = 2.0, camera: str = "") -> Probe:

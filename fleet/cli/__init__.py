@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from fleet.cli.app import app
+from fleet.cli.app import app, print_error
 from fleet.errors import FleetError
 
 # Importing a noun registers its commands; `fleet --help` lists them in this order.
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except FleetError as error:
-        sys.stderr.write(f"error: {error}\n")
+        print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: run the same command again to go on\n")

@@ -27,6 +27,7 @@ __all__ = [
     "console",
     "parse_duration_s",
     "parse_tags",
+    "print_error",
     "print_json",
     "print_table",
     "store_of",
@@ -94,6 +95,11 @@ def print_json(value: Any) -> None:
     """One JSON document on standard output; NaN, which JSON does not know, becomes null."""
     sys.stdout.write(json.dumps(_plain(value), default=str) + "\n")
     sys.stdout.flush()
+
+
+def print_error(error: object) -> None:
+    """One line on standard error, for people and for what watches a nightly job."""
+    sys.stderr.write(f"error: {error}\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

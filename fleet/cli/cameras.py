@@ -345,9 +345,7 @@ def _read_cameras(file: Path) -> list[Camera]:
         fields = dict(entry)
         try:
             if unknown := [name for name in fields if name not in _YAML_FIELDS]:
-                raise UsageError(
-                    f"'{unknown[0]}' is no field of a camera", f"one of {', '.join(sorted(_YAML_FIELDS))}"
-                )
+                raise UsageError(f"'{unknown[0]}' is no field of a camera", f"one of {', '.join(sorted(_YAML_FIELDS))}")
             masks = fields.pop("masks", None)
             if masks is not None and not (isinstance(masks, list) and all(isinstance(mask, str) for mask in masks)):
                 raise UsageError("masks is a list of polygons and PNGs", "masks: ['0,0 1,0 1,0.2']")

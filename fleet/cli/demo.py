@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fleet.cli.app import Json, StoreName, app, console, print_json, print_table, store_of
+from fleet.cli.app import Json, StoreName, app, console, print_error, print_json, print_table, store_of
 
 if TYPE_CHECKING:
     from fleet.store import Store
@@ -75,6 +75,9 @@ def _run(store: Store, folder: Path, frames: int | None, port: int, once: bool, 
         results = retrain(store, job, cameras, progress=shown)
     if not as_json:
         print_results(job, results)
+    for result in results:
+        if result.error:
+            print_error(result.error)
     if any(result.error for result in results):
         raise typer.Exit(1)
 

@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from fleet.cli.app import CameraIds, Json, StoreName, app, console, parse_duration_s, print_json, print_table, store_of
+from fleet.cli.app import (
+    CameraIds,
+    Json,
+    StoreName,
+    app,
+    console,
+    parse_duration_s,
+    print_error,
+    print_json,
+    print_table,
+    store_of,
+)
 from fleet.errors import FleetError, UsageError
 
 
@@ -66,9 +77,15 @@ def record(
     else:
         print_table(
             "recorded",
-            ("camera", "frames", "parts", "MB", "error"),
-            [(row["camera"], row["frames"], row["parts"], row["bytes"] / 1e6, row["error"]) for row in rows],
+            ("camera", "frames", "parts", "MB", "recording"),
+            [
+                (row["camera"], row["frames"], row["parts"], row["bytes"] / 1e6, "failed" if row["error"] else "ok")
+                for row in rows
+            ],
         )
+    for row in rows:
+        if row["error"]:
+            print_error(row["error"])
     if exit_code:
         raise typer.Exit(exit_code)
 

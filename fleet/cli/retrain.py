@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fleet.cli.app import CameraIds, Json, StoreName, Tags, app, console, parse_tags, print_json, print_table, store_of
+from fleet.cli.app import (
+    CameraIds,
+    Json,
+    StoreName,
+    Tags,
+    app,
+    console,
+    parse_tags,
+    print_error,
+    print_json,
+    print_table,
+    store_of,
+)
 
 if TYPE_CHECKING:
     from fleet.jobs import CameraResult, Job
@@ -48,12 +60,15 @@ def retrain(
         print_json({"job": planned.name, "resumed": planned.resumed, "cameras": [row.to_dict() for row in results]})
     else:
         print_results(planned, results)
+    for result in results:
+        if result.error:
+            print_error(result.error)
     if any(result.error for result in results):
         raise typer.Exit(1)
 
 
 def print_results(job: Job, results: Sequence[CameraResult]) -> None:
-    """The table after a retraining, and below it what failed, in full."""
+    """The table after a retraining."""
     columns = ("camera", "sigma", "lambda", "threshold", "PCC", "points", "seconds", "model")
     rows = [
         (
@@ -71,11 +86,9 @@ def print_results(job: Job, results: Sequence[CameraResult]) -> None:
     print_table(f"job {job.name}" + (" (resumed)" if job.resumed else ""), columns, rows)
     collapsed = [result.camera for result in results if result.collapsed]
     if collapsed:
-        told = "reconstructs one and the same picture, which is what the entropy loss does where it acts"
-        console().print(f"collapsed: {', '.join(collapsed)} {told}; PCC is then to the scene's mean frame", style="dim")
-    for result in results:
-        if result.error:
-            console().print(f"error: {result.error}", style="red", markup=False)
+        told = "one and the same picture is reconstructed, which is what the entropy loss does where it acts"
+        names = ", ".join(collapsed)
+        console().print(f"collapsed ({names}): {told}; PCC is then to the scene's mean frame", style="dim")
 
 
 def progress_bars(as_json: bool, job: Job) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,8 +28,8 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score every frame of a source with a camera's champion. With --json, a line a frame."""
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"the folder {out.parent} does not exist", "make it, or write elsewhere")
+    if out is not None:
+        _check_out(out)
     scores = []
     for row in _scores(store, camera_id, source, version):
         if as_json:
@@ -37,11 +38,7 @@ def score(
     if not scores:
         raise FleetError("the source gave no frame", f"fleet probe {camera_id}", camera_id)
     if out is not None:
-        from fleet.tables import table_to_bytes
-
-        beside = out.with_name(f".{out.name}.part")
-        beside.write_bytes(table_to_bytes([_stored(row) for row in scores]))
-        beside.replace(out)
+        _write(scores, out)
     if not as_json:
         _print_summary(camera_id, scores, out)
 
@@ -94,6 +91,30 @@ def _scores(store: str | None, camera_id: str, source: str, version: str | None)
     with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as progress:
         bar = progress.add_task(camera_id, total=None)
         yield from score_source(model, camera, source, on_frame=lambda count: progress.advance(bar, count))
+
+
+def _check_out(out: Path) -> None:
+    """Before the work, not after it."""
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", "name a file in it: --out FILE.parquet")
+    if not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} does not exist", "make it, or write elsewhere")
+    if not os.access(out.parent, os.W_OK):
+        raise FleetError(f"the folder {out.parent} may not be written to", "change its rights, or write elsewhere")
+
+
+def _write(scores: list[Score], out: Path) -> None:
+    """Whole or not at all."""
+    from fleet.tables import table_to_bytes
+
+    beside = out.with_name(f".{out.name}.part")
+    try:
+        beside.write_bytes(table_to_bytes([_stored(row) for row in scores]))
+        beside.replace(out)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        reason = os.strerror(error.errno or 0).lower()
+        raise FleetError(f"{out} cannot be written: {reason}", "free some space, or write elsewhere") from None
 
 
 def _public(row: Score) -> dict[str, Any]:

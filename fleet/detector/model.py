@@ -5,7 +5,7 @@ one linear layer to the latent, and the mirror of both. The paper does not say m
 with an embedding of 32"; what is ours is
 
 * it sees a frame as its difference from the scene's mean frame, in units of the scene's standard deviation, and gives
-  it back so. A plain network spends its first hundreds of steps on painting the background (on Ped2, 280 steps at
+  it back so. A plain network spends its first hundreds of steps on painting the background (on Ped2, 300 steps at
   the paper's learning rate left it a worse constant picture than the mean frame; like this it follows half of what
   moves), and one whose latent is switched off now is exactly the mean frame, with a loss of exactly 1.
 * no normalisation layer before the latent: with one, the entropy term did nothing.

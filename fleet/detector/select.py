@@ -90,7 +90,7 @@ def choose(candidates: Iterable[tuple[Point, float | None]], incumbent: Point, m
     Args:
         candidates: points and their objectives; None or NaN where a point failed.
         incumbent: the point that is used without evidence to the contrary.
-        margin: in the objective's units.
+        margin: in the objective's units. Another seed alone moved the BIC gain of a point by .05 on Ped2.
 
     Raises:
         FleetError: every point failed.
