@@ -96,8 +96,10 @@ def _check_size(size: Size) -> Size:
 def _check_crop(crop: tuple[float, float, float, float] | None) -> tuple[float, float, float, float] | None:
     if crop is not None:
         left, top, right, bottom = crop
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-            raise ValueError("crop is left, top, right, bottom as shares from 0 to 1, left < right and top < bottom")
+        if not (0 <= left <= right - 0.05 <= 0.95 and 0 <= top <= bottom - 0.05 <= 0.95):
+            raise ValueError(
+                "crop is left, top, right, bottom as shares from 0 to 1, left < right and top < bottom by 0.05"
+            )
     return crop
 
 

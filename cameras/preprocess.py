@@ -11,7 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from cameras.camera import Preprocessing
+from cameras.camera import Polygon, Preprocessing
 from cameras.errors import FrameError
 from cameras.images import decode_image
 
@@ -36,11 +36,14 @@ def preprocess(image: np.ndarray, prep: Preprocessing) -> np.ndarray:
 
 def burn_masks(image: np.ndarray, prep: Preprocessing) -> np.ndarray:
     """The image with every masked pixel black; the same array where there is no mask."""
-    hidden = _hidden(prep.masks, prep.mask_png, image.shape[1], image.shape[0])
-    if hidden is None:
+    if not prep.masks and not prep.mask_png:
         return image
+    height, width = image.shape[:2]
     image = image.copy()
-    image[hidden] = 0
+    for polygon in prep.masks:
+        cv2.fillPoly(image, [_corners(polygon, width, height)], (0, 0, 0))
+    if prep.mask_png:
+        image[_picture(prep.mask_png, width, height)] = 0
     return image
 
 
@@ -54,9 +57,9 @@ def valid_pixels(prep: Preprocessing) -> np.ndarray | None:
     if prep.crop is not None:  # rasterise so finely that the cropped part has `scale` pixels a working pixel
         left, top, right, bottom = prep.crop
         width, height = round(width / (right - left)), round(height / (bottom - top))
-    hidden = _hidden(prep.masks, prep.mask_png, width, height)
-    if hidden is None:
+    if not prep.masks and not prep.mask_png:
         return None
+    hidden = burn_masks(np.ones((height, width), np.uint8), prep) == 0
     if prep.crop is not None:
         x0, y0, x1, y1 = _crop_px(prep, width, height)
         hidden = hidden[y0:y1, x0:x1]
@@ -90,18 +93,17 @@ def _crop_px(prep: Preprocessing, width: int, height: int) -> tuple[int, int, in
     return x0, y0, max(x0 + 1, round(right * width)), max(y0 + 1, round(bottom * height))
 
 
+def _corners(polygon: Polygon, width: int, height: int) -> np.ndarray:
+    return np.rint([(x * (width - 1), y * (height - 1)) for x, y in polygon]).astype(np.int32)
+
+
+def _picture(mask_png: str, width: int, height: int) -> np.ndarray:
+    """What a mask's picture hides in a frame of this size: bool (height, width)."""
+    return cv2.resize(_decoded(mask_png), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
 @lru_cache(maxsize=64)
-def _hidden(
-    masks: tuple[tuple[tuple[float, float], ...], ...], mask_png: str | None, width: int, height: int
-) -> np.ndarray | None:
-    """What the masks hide in a frame of this size: bool (height, width), or None without masks."""
-    if not masks and not mask_png:
-        return None
-    hidden = np.zeros((height, width), np.uint8)
-    for polygon in masks:
-        points = np.array([(x * (width - 1), y * (height - 1)) for x, y in polygon])
-        cv2.fillPoly(hidden, [np.rint(points).astype(np.int32)], 1)
-    if mask_png:
-        picture = decode_image(base64.b64decode(mask_png), "the mask").max(axis=2) > 0
-        hidden |= cv2.resize(picture.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return hidden.astype(bool)
+def _decoded(mask_png: str) -> np.ndarray:
+    """A mask's picture at its own size: uint8 (height, width), 1 where it hides."""
+    picture: np.ndarray = decode_image(base64.b64decode(mask_png), "the mask").max(axis=2) > 0
+    return picture.astype(np.uint8)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import re
+import stat
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cameras.camera import Camera
+from cameras.camera import Camera, Preprocessing
 from cameras.errors import FleetError, FrameError, SourceError, StoreError, UsageError
 from cameras.frame import Frame
 from cameras.images import decode_image, encode_jpeg
-from cameras.preprocess import ASPECT_TOLERANCE, burn_masks, preprocess
+from cameras.preprocess import ASPECT_TOLERANCE, burn_masks, preprocess, valid_pixels
+from cameras.secrets import expand
 from cameras.sources import open_source
 
 __all__ = [
@@ -58,6 +62,9 @@ SCHEMA = pa.schema(
         pa.field("jpeg", pa.binary(), nullable=False),
     ]
 )
+
+
+_MASKS = b"fleet.masks"  # in a part's metadata: the masks that are burnt into its pictures
 
 
 class Row(NamedTuple):
@@ -92,6 +99,8 @@ class RecordedFrames:
         captured_at: datetime64[us] (N,), UTC.
         index: int64 (N,), each frame's place in its source.
         clip: N names.
+        valid: which pixels count, bool (height, width), or None for all: not those under the camera's masks, nor under
+            those that any of the parts was recorded with.
         frame_size: width and height of the source's newest frame; (0, 0) without frames.
     """
 
@@ -99,6 +108,7 @@ class RecordedFrames:
     captured_at: np.ndarray
     index: np.ndarray
     clip: list[str]
+    valid: np.ndarray | None
     frame_size: tuple[int, int]
 
 
@@ -109,6 +119,7 @@ def record(
     frames: int | None = None,
     seconds: float | None = None,
     on_frame: Callable[[Frame], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Recorded:
     """Record a camera's source, part by part.
 
@@ -118,6 +129,7 @@ def record(
         put: stores one part under its key.
         frames: stop after that many.
         seconds: stop that long after the first frame, in the time of the frames.
+        stop: ends the recording when it is set; what came until then is kept.
         on_frame: told each frame, as the source gave it, once it is recorded (for progress).
 
     Raises:
@@ -140,7 +152,7 @@ def record(
                 parts.add(_row(frame, camera))
                 if on_frame is not None:
                     on_frame(frame)
-                if frames is not None and parts.frames >= frames:
+                if (frames is not None and parts.frames >= frames) or (stop is not None and stop.is_set()):
                     break
         except SourceError as broken:
             if not source.live or parts.frames == 0:
@@ -178,7 +190,7 @@ class _Parts:
     def flush(self) -> None:
         if not self._rows:
             return
-        data = encode_part(self._rows)
+        data = encode_part(self._rows, self._camera)
         self._put(part_key(self._camera, self._rows[0].captured_at, len(self._rows)), data)
         self.count += 1
         self.bytes += len(data)
@@ -194,12 +206,19 @@ def _row(frame: Frame, camera: Camera) -> Row:
     return Row(frame.captured_at.astimezone(UTC), frame.index, frame.clip, width, height, jpeg)
 
 
-def encode_part(rows: Sequence[Row]) -> bytes:
-    """Rows -> one Parquet file. The same rows make the same bytes."""
+def encode_part(rows: Sequence[Row], prep: Preprocessing | None = None) -> bytes:
+    """Rows -> one Parquet file. The same rows make the same bytes.
+
+    Args:
+        prep: whose masks are burnt into the rows' pictures. They stand in the file: what is black under them says
+            nothing of the scene, also when the camera's masks are gone.
+    """
+    masks = prep.model_dump_json(include={"masks", "mask_png"}) if prep else "{}"
+    schema = SCHEMA.with_metadata({_MASKS: masks})
     columns = [pa.array(column, type=field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)]
     sink = io.BytesIO()
     pq.write_table(
-        pa.Table.from_arrays(columns, schema=SCHEMA),
+        pa.Table.from_arrays(columns, schema=schema),
         sink,
         compression={field.name: "none" if field.name == "jpeg" else "zstd" for field in SCHEMA},
         use_dictionary=["clip"],
@@ -217,7 +236,8 @@ def part_prefix(camera_id: str) -> str:
 def part_key(camera: Camera, first: datetime, rows: int) -> str:
     """`recordings/camera=<id>/date=YYYY-MM-DD/<source8>-<HHMMSSffffff>-<n>.parquet`
 
-    source8 is a hash of the source as it was registered and of its frame rate: when a camera gets another, the
+    source8 is a hash of the source as it was registered and of its frame rate; four digits of what stands at a local
+    path follow, so that a file that was replaced is another source. When a camera gets another source or rate, the
     recordings of the old one are no longer read (they are of another view, or at another pace), and stay until
     retention takes them.
 
@@ -226,7 +246,7 @@ def part_key(camera: Camera, first: datetime, rows: int) -> str:
         rows: how many rows the part has.
     """
     first = first.astimezone(UTC)
-    name = f"{_source8(camera)}-{first:%H%M%S%f}-{rows}.parquet"
+    name = f"{_source8(camera)}{_edition(camera)}-{first:%H%M%S%f}-{rows}.parquet"
     return f"{part_prefix(camera.id)}date={first:%Y-%m-%d}/{name}"
 
 
@@ -236,7 +256,8 @@ def newest_parts(camera: Camera, keys: Iterable[str], max_frames: int | None = N
     With `max_frames` only as many as hold that many frames: the rest need not be fetched. A part that was recorded
     again, longer, from the same moment is counted once.
     """
-    pattern = re.compile(rf".*/date=([0-9-]+)/{_source8(camera)}-(\d{{12}})-(\d+)\.parquet")
+    edition = _edition(camera) or "[0-9a-f]{4}"  # a file that is gone leaves its recording
+    pattern = re.compile(rf".*/date=([0-9-]+)/{_source8(camera)}{edition}-(\d{{12}})-(\d+)\.parquet")
     found = sorted(
         ((match[1], match[2], int(match[3]), key) for key in keys if (match := pattern.fullmatch(key))), reverse=True
     )
@@ -280,6 +301,7 @@ def read_recording(
         captured_at=np.array([row.time_us for row in rows], "datetime64[us]"),
         index=np.array([row.frame for row in rows], np.int64),
         clip=[row.clip for row in rows],
+        valid=_valid(camera, {row.masks for row in rows}),
         frame_size=(newest.width, newest.height) if newest else (0, 0),
     )
 
@@ -294,6 +316,7 @@ class _Stored(NamedTuple):
     height: int
     jpeg: pa.BinaryScalar
     key: str
+    masks: bytes
 
 
 def _newest_rows(camera: Camera, parts: Iterable[tuple[str, bytes]], max_frames: int | None) -> list[_Stored]:
@@ -310,14 +333,26 @@ def _rows_of(camera: Camera, key: str, data: bytes) -> Iterator[_Stored]:
     try:
         if not data:
             raise pa.ArrowInvalid("empty")
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True).select(SCHEMA.names).cast(SCHEMA)
+        found = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        masks = (found.schema.metadata or {}).get(_MASKS, b"{}")
+        table = found.select(SCHEMA.names).replace_schema_metadata(None).cast(SCHEMA)
     except (pa.ArrowException, KeyError, ValueError, OSError):
         what = "is empty (0 bytes)" if not data else "is no Parquet file of a recording, or damaged"
         raise StoreError(f"'{key}' {what}", "delete it, or record again", camera.id) from None
     times = table["captured_at"].cast(pa.int64()).to_pylist()
     numbers = [table[name].to_pylist() for name in ("frame", "clip", "width", "height")]
     for time_us, frame, clip, width, height, jpeg in zip(times, *numbers, table["jpeg"], strict=True):
-        yield _Stored(time_us, frame, clip, width, height, jpeg, key)
+        yield _Stored(time_us, frame, clip, width, height, jpeg, key, masks)
+
+
+def _valid(camera: Camera, recorded_masks: Iterable[bytes]) -> np.ndarray | None:
+    """What no mask hides, neither one of the camera nor one that is burnt into its recording."""
+    valid = valid_pixels(camera.preprocessing)
+    for masks in recorded_masks:
+        seen = valid_pixels(Preprocessing(**{**camera.preprocessing.model_dump(), **json.loads(masks)}))
+        if seen is not None:
+            valid = seen if valid is None else valid & seen
+    return valid
 
 
 def _check_sizes(camera: Camera, rows: list[_Stored]) -> None:
@@ -352,3 +387,18 @@ def _decode_into(frames: np.ndarray, rows: list[_Stored], camera: Camera, thread
 
 def _source8(camera: Camera) -> str:
     return hashlib.sha256(f"{camera.source} {camera.fps:g}".encode()).hexdigest()[:8]
+
+
+def _edition(camera: Camera) -> str:
+    """Four digits of which file or folder stands at a camera's path, by time and size; none when nothing does.
+
+    A stream is the same whenever it is asked.
+    """
+    if "://" in camera.source:
+        return "0000"
+    try:
+        status = os.stat(os.path.expanduser(expand(camera.source)))
+    except (OSError, SourceError, ValueError):
+        return ""
+    size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size  # a folder's says nothing
+    return hashlib.sha256(f"{status.st_mtime_ns} {size}".encode()).hexdigest()[:4]

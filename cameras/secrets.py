@@ -21,7 +21,7 @@ HIDDEN = "***"
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:")
 # Every `name=value`, also the one that a value seems to end with: recorders write `user=u_password=p_channel=1`.
-_NAMED_VALUE = re.compile(r"(?=([A-Za-z0-9_-]+)=(.*?)(?:[/?&;#]|_[A-Za-z]+=|$))")
+_NAMED_VALUE = re.compile(r"(?<![A-Za-z0-9-])(?=([A-Za-z0-9-]+)=(.*?)(?:[/?&;#]|_[A-Za-z]+=|$))")
 _FORM = "rtsp://${CAM_USER}:${CAM_PASS}@host/stream, with the values in the environment"
 
 
@@ -70,9 +70,9 @@ def check_no_secret(source: str) -> None:
     literal_user = user and not REFERENCE.fullmatch(user) and not passwords  # `rtsp://token@host`
     literal_password = any(p and not REFERENCE.fullmatch(p) for p in passwords)
     values = _NAMED_VALUE.findall(after)
-    literal_value = any(_names_a_secret(name) and value and not REFERENCE.fullmatch(value) for name, value in values)
+    literal_value = any(not _is_harmless(name, value) and not REFERENCE.fullmatch(value) for name, value in values)
     if literal_user or literal_password or literal_value or (user and not _is_plain_user(user)):
-        raise UsageError("the source holds a literal password or token", f"refer to it: {_FORM}")
+        raise UsageError("the source holds a literal password, token or unknown parameter", f"refer to it: {_FORM}")
 
 
 def expand(source: str, environment: Mapping[str, str] | None = None) -> str:
@@ -133,8 +133,22 @@ def _is_plain_user(user: str) -> bool:
     return bool(REFERENCE.fullmatch(user) or re.fullmatch(r"[A-Za-z0-9._-]*", user))
 
 
-def _names_a_secret(name: str) -> bool:
-    return bool(re.search(r"pass|pwd|pw$|token|secret|auth|key|sig|cred|user|login", name, re.IGNORECASE))
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a parameter of an address says which picture is wanted, and not who asks.
+
+    The names that cameras give to a password have no end (p, psw, psk, pas, code), so the harmless ones are listed. A
+    value that is not on the list can always be referred to.
+    """
+    return not value or name.lower() in _HARMLESS
+
+
+_HARMLESS_NAMES = """
+action audio bitrate brightness camera cam ch channel chn cmd codec compression container contrast date feed format
+fps framerate gop h height id input interval lang mode n name profile proto protocol q quality rate res resolution
+rotate rotation scale size src stream streamtype sub subtype t text time track trackid transport transportmode
+type unicast version video videocodec view w width
+"""
+_HARMLESS = frozenset(_HARMLESS_NAMES.split())
 
 
 def _hide(value: str) -> str:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,11 +25,17 @@ from fleet.store import Store
 __all__ = ["Head", "connect", "head_of", "own_ray", "scratch_folder", "write_head"]
 
 NAMESPACE = "fleet"
+CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
 class Head:
-    """A Ray head and the endpoints that `fleet serve` keeps for a store on this machine."""
+    """A Ray head and the endpoints that `fleet serve` keeps for a store on this machine.
+
+    Attributes:
+        pid, started_at: of the process that all of it belongs to.
+        address: Ray's; empty while it starts.
+    """
 
     pid: int
     started_at: float
@@ -75,23 +82,36 @@ def connect(store: Store, address: str | None = None) -> Iterator[None]:
         yield
         return
     head = head_of(store)
-    joined = address or (head.address if head else None)
-    if joined is None:
+    joined = address or (head.address if head else "")
+    if not joined:
         with own_ray():
             yield
         return
     _set_environment()
-    try:
-        ray.init(address=joined, namespace=NAMESPACE, **_quiet())
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise FleetError(
-            f"there is no Ray cluster at '{joined}' ({type(error).__name__})",
-            "check --address, or leave it out to use this machine",
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with contextlib.nullcontext() if address else _loopback_only():
+        try:
+            _check_listens(joined)
+            ray.init(address=joined, namespace=NAMESPACE, **_quiet())
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FleetError(
+                f"there is no Ray cluster at '{joined}' ({type(error).__name__})",
+                "check --address, or leave it out to use this machine",
+            ) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _check_listens(address: str) -> None:
+    """Ray itself tries for minutes, and aloud.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:  # not `auto`, for which Ray looks
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 @contextlib.contextmanager
@@ -100,9 +120,10 @@ def own_ray() -> Iterator[str]:
     import ray
 
     _set_environment()
-    with scratch_folder("ray") as folder:
+    with scratch_folder("ray") as folder, _loopback_only():
         try:
             context = ray.init(
+                "local",  # one of its own, whatever RAY_ADDRESS names
                 include_dashboard=False,
                 _temp_dir=str(folder),
                 namespace=NAMESPACE,
@@ -111,6 +132,29 @@ def own_ray() -> Iterator[str]:
             yield str(context.address_info["gcs_address"])
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Ray's processes listen on 127.0.0.1 and not, as they do by default on Linux, on every network: who reaches one
+    of their ports runs code.
+
+    Ray reads its switch for that when it is imported, which it may be already.
+    """
+    import ray
+
+    constants = ray._private.ray_constants
+    name, here = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, constants.ENABLE_RAY_CLUSTER
+    if name in os.environ:  # somebody wants it otherwise
+        yield
+        return
+    os.environ[name] = "0"  # for the processes that Ray starts
+    constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = here
+        del os.environ[name]
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cameras.preprocess import preprocess, valid_pixels
+from fleet.errors import ConflictError
 from fleet.registry import Registry, make_camera
 from fleet.store import Store
 
@@ -26,6 +27,7 @@ __all__ = ["DemoRow", "register_scenes", "score_scene", "write_scenes"]
 
 HTTP_CLIENTS = 8
 JPEG_QUALITY = 95
+DEMO_TAGS = {"demo": "yes"}
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,17 @@ def write_scenes(
 
 
 def register_scenes(store: Store, scenes: dict[str, SceneFiles]) -> None:
-    """A camera for each scene, in place of the one that an earlier demo left."""
+    """A camera for each scene, in place of the one that an earlier demo left.
+
+    Raises:
+        ConflictError: there is a camera of that id that no demo made.
+    """
     registry = Registry(store)
+    others = {camera.id for camera in registry.cameras() if camera.tags != DEMO_TAGS} & scenes.keys()
+    if others:
+        raise ConflictError("is a camera of this store, and none of the demo's", "fleet demo --folder DIR", min(others))
     for name, files in scenes.items():
-        camera = make_camera(
-            id=name, source=str(files.video.absolute()), fps=files.fps, search="quick", tags={"demo": "yes"}
-        )
+        camera = make_camera(id=name, source=str(files.video.absolute()), fps=files.fps, search="quick", tags=DEMO_TAGS)
         registry.add(camera, replace=True)
 
 
@@ -82,6 +89,7 @@ def score_scene(
     """Post every frame of a scene to its endpoint, compare with the ground truth, draw the picture."""
     from sklearn.metrics import roc_auc_score
 
+    from cameras.images import encode_jpeg
     from cameras.sources import open_source
     from fleet.detector import median_pcc
     from fleet.figures import draw_scored_camera
@@ -91,6 +99,8 @@ def score_scene(
     prep = model.version.preprocessing
     with open_source(str(files.video), prep.fps, camera=name) as source:
         frames = [(frame.index, frame.image) for frame in source]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.jpg").write_bytes(encode_jpeg(frames[0][1], JPEG_QUALITY))  # one to post by hand
     answers = post_frames(url, name, [image for _, image in frames], on_frame)
     seen = np.stack([preprocess(image, prep) for _, image in frames])
     truth = np.load(files.labels)[[index for index, _ in frames]].astype(bool)

@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cameras.secrets import references
@@ -31,18 +32,32 @@ class Finding:
 
 def examine(store_name: str | None) -> list[Finding]:
     """Look at everything that Fleet needs; never raises."""
-    findings = [_python(), _packages(), _memory(), _shared_memory(), _decoder(), _accelerator()]
+    machine = {
+        "python": _python,
+        "packages": _packages,
+        "memory": _memory,
+        "shared memory": _shared_memory,
+        "video decoder": _decoder,
+        "GPU": _accelerator,
+    }
+    findings = [_look(what, check) for what, check in machine.items()]
     try:
         store = open_store(store_name)
     except FleetError as error:
         return [*findings, Finding("store", "failed", str(error))]
-    checks: list[tuple[str, Callable[[Store], Finding]]] = [("store", _store), ("cameras", _cameras)]
-    for what, check in checks:
-        try:
-            findings.append(check(store))
-        except FleetError as error:
-            findings.append(Finding(what, "failed", str(error)))
-    return findings
+    fleet = {"store": partial(_store, store), "cameras": partial(_cameras, store)}
+    return findings + [_look(what, check) for what, check in fleet.items()]
+
+
+def _look(what: str, check: Callable[[], Finding]) -> Finding:
+    """One check; a package that does not load is what a doctor is called for."""
+    try:
+        return check()
+    except FleetError as error:
+        return Finding(what, "failed", str(error))
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        return Finding(what, "failed", f"{type(error).__name__}: {reason}: pip install --force-reinstall fleet-cameras")
 
 
 def _python() -> Finding:

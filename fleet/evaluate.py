@@ -49,12 +49,13 @@ def read_labels(path: Path) -> np.ndarray:
     """
     try:
         if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
+            with open(path, "rb") as file:
+                values = np.load(file, allow_pickle=False)
             if not isinstance(values, np.ndarray):
                 raise ValueError("an archive of arrays")
         else:
-            with open(path, newline="", encoding="utf-8-sig") as file:  # as Excel writes it, or plain
-                values = np.array([float(row["label"]) for row in csv.DictReader(file)])
+            with open(path, newline="", encoding="utf-8-sig") as text:  # as Excel writes it, or plain
+                values = np.array([float(row["label"]) for row in csv.DictReader(text)])
     except (OSError, ValueError, EOFError, csv.Error):
         raise UsageError(f"{path} holds no labels", "give a .npy of 0 and 1, or a CSV with a column 'label'") from None
     except (KeyError, TypeError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -81,9 +83,11 @@ def plan_job(
         fresh: do not resume, and forget the points that earlier jobs left unfinished.
 
     Raises:
-        UsageError: a search file is wrong, or the name is that of another plan.
+        UsageError: a search file is wrong, or the name is none or that of another plan.
         ConflictError: the job of this name is finished.
     """
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise UsageError(f"{name[:80]!r} is no name of a job", "1 to 100 letters, digits, '.', '-', '_': --job nightly")
     loaded: dict[str, SearchConfig] = {}
     searches = {}
     for camera in cameras:
@@ -108,6 +112,9 @@ def plan_job(
     try:
         written = store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "running"), 0)
     except ConflictError:
+        if name is None:  # the same command within a second: that job is running, or the next second names another
+            time.sleep(1)
+            return plan_job(store, cameras, search, fresh=fresh)
         raise ConflictError(f"there is a job '{job.name}' already", "give another --job NAME") from None
     return replace(job, generation=written["generation"])
 
@@ -142,12 +149,11 @@ def _unfinished(store: Store, plan: str, name: str | None) -> dict[str, Any] | N
         if found.get("status") == "finished":
             raise ConflictError(f"the job '{name}' is finished", "give another --job NAME")
         return found
-    manifests = [key for key in store.list(layout.JOBS) if key.endswith("/manifest.json")]
-    for key in reversed(manifests):  # newest first: names begin with their time
-        found = store.read(key)
-        if found is not None and (found.get("plan"), found.get("status")) == (plan, "running"):
-            return found
-    return None
+    manifests = [store.read(key) for key in store.list(layout.JOBS) if key.endswith("/manifest.json")]
+    alike = [found for found in manifests if found is not None and found.get("plan") == plan]
+    # An older one that never finished was given up, by --fresh.
+    newest = max(alike, key=lambda found: str(found["created_at"]), default=None)
+    return newest if newest is not None and newest.get("status") == "running" else None
 
 
 def finished_cameras(store: Store, job: Job) -> dict[str, CameraResult]:

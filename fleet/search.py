@@ -272,7 +272,10 @@ class PerCameraHalving(FIFOScheduler):
         self._scheduler(trial).on_trial_remove(tune_controller, trial)
 
     def _scheduler(self, trial: Any) -> Any:
-        return self._of_camera.setdefault(trial.config["work"]["camera"], self._make())
+        camera = trial.config["work"]["camera"]
+        if camera not in self._of_camera:
+            self._of_camera[camera] = self._make()
+        return self._of_camera[camera]
 
 
 def _scheduler(config: SearchConfig) -> TrialScheduler:
@@ -310,6 +313,7 @@ class _Collector(tune.Callback):
         self._on_trial = on_trial
         self.gone: StoreError | None = None
         self._curves: dict[str, list[dict[str, Any]]] = {}
+        self._told: dict[str, int] = {}  # epochs of each trial that progress has heard of
         self._results: dict[tuple[str, Point], TrialResult] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -328,11 +332,12 @@ class _Collector(tune.Callback):
             if result["training_iteration"] == 1:
                 rows.clear()  # it lost its node and began again
             rows.append(result["row"])
-        self._on_epoch(trial.config["work"]["camera"], 1)
+        self._tell(trial, result["training_iteration"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         last = trial.last_result
         camera, point, key = self._name(trial)
+        self._tell(trial, self._config.detector.epochs)  # those that it was spared
         curve = self._curves.pop(trial.trial_id, [])
         record = last.get("record")
         if record is None:
@@ -361,6 +366,7 @@ class _Collector(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
         """A trial failed in a way that is not the fit's own; it leaves no record, so that it is tried again."""
         camera, point, key = self._name(trial)
+        self._tell(trial, self._config.detector.epochs)
         self._keep(TrialResult(camera, point, key, status="failed", error=_reason(trial)))
 
     def _unless_gone(self, call: Callable[[], None]) -> None:
@@ -377,10 +383,14 @@ class _Collector(tune.Callback):
         data = self._cameras[work["camera"]]
         return data.camera, point, fingerprint(data.camera, data.digest, config, self._config.objective)
 
+    def _tell(self, trial: Any, epochs: int) -> None:
+        """Progress hears of each epoch once, also of those of a trial that lost its node and began again."""
+        new = epochs - self._told.get(trial.trial_id, 0)
+        if new > 0:
+            self._told[trial.trial_id] = epochs
+            self._on_epoch(trial.config["work"]["camera"], new)
+
     def _keep(self, result: TrialResult) -> None:
-        missing = self._config.detector.epochs - len(result.curve)
-        if missing > 0:
-            self._on_epoch(result.camera, missing)
         self._results[result.camera, result.point] = result
         self._on_trial(result)
 

@@ -117,7 +117,7 @@ class SearchConfig(_Settings):
         0.2, ge=0, title="Margin", description="By how much the objective must beat the incumbent's to replace it."
     )
     max_frames: int = Field(
-        20_000, ge=2, le=1_000_000, title="Frames", description="The newest frames of a camera that are learnt from."
+        20_000, ge=16, le=1_000_000, title="Frames", description="The newest frames of a camera that are learnt from."
     )
     cpus_per_trial: float = Field(1.0, gt=0, le=64, title="CPUs", description="Reserved for each running point.")
     gpus_per_trial: float = Field(

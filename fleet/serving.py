@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from fleet.cluster import Head, head_of, own_ray, write_head
 from fleet.errors import ConflictError, FleetError, NotFoundError
 from fleet.store import Store
 
-__all__ = ["answers", "serve_detached", "serve_until_stopped", "stop_serving", "url_of"]
+__all__ = ["answers", "check_free", "serve_detached", "serve_until_stopped", "stop_serving", "url_of"]
 
 APPLICATION = "serve.app:build"
 START_TIMEOUT_S = 120.0
@@ -46,7 +47,7 @@ def serve_until_stopped(
         ConflictError: this store is served already.
         FleetError: the port is taken or may not be used.
     """
-    _check_free(store, host, port)
+    check_free(store, host, port)
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -64,23 +65,25 @@ def served(store: Store, host: str, port: int, *, scorer_replicas: int = 1) -> I
     """The endpoints for as long as the block runs; yields their URL."""
     import psutil
 
+    check_free(store, host, port)
     os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
-    with own_ray() as address:
-        from ray import serve
-        from ray.serve.schema import LoggingConfig
+    me, url = psutil.Process(), url_of(host, port)
+    starting = Head(me.pid, me.create_time(), "", url)
+    write_head(store, starting)  # from now on a second `fleet serve` is told, and `fleet stop` finds it
+    try:
+        with own_ray() as address:
+            from ray import serve
+            from ray.serve.schema import LoggingConfig
 
-        build = _load(APPLICATION)
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)  # what this process tells, people read
-        logging_config = LoggingConfig(log_level="WARNING", enable_access_log=False)
-        serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config=logging_config)
-        serve.run(build({"store": store.uri, "scorer_replicas": scorer_replicas}), name="fleet", route_prefix="/")
-        url = url_of(host, port)
-        me = psutil.Process()
-        write_head(store, Head(me.pid, me.create_time(), address, url))
-        try:
+            build = _load(APPLICATION)
+            logging.getLogger("ray.serve").setLevel(logging.ERROR)  # what this process tells, people read
+            told = LoggingConfig(log_level="WARNING", enable_access_log=False)
+            serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config=told)
+            serve.run(build({"store": store.uri, "scorer_replicas": scorer_replicas}), name="fleet", route_prefix="/")
+            write_head(store, replace(starting, address=address))
             yield url
-        finally:
-            write_head(store, None)  # the end of Ray ends the endpoints
+    finally:
+        write_head(store, None)  # the end of Ray ends the endpoints
 
 
 def serve_detached(store: Store, host: str, port: int, *, scorer_replicas: int = 1) -> Head:
@@ -89,7 +92,7 @@ def serve_detached(store: Store, host: str, port: int, *, scorer_replicas: int =
     Raises:
         FleetError: it did not come up; with its last words.
     """
-    _check_free(store, host, port)
+    check_free(store, host, port)
     store.run_folder.mkdir(parents=True, exist_ok=True)
     log_file = store.run_folder / "serve.log"
     command = [sys.executable, "-m", "fleet.cli", "serve", "--store", store.uri]
@@ -99,13 +102,15 @@ def serve_detached(store: Store, host: str, port: int, *, scorer_replicas: int =
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        head = head_of(store)
-        if head is not None and head.pid == process.pid and answers(head.url):
-            return head
-        if process.poll() is not None:
-            break
-        time.sleep(0.2)
+    try:
+        while time.monotonic() < deadline and process.poll() is None:
+            head = head_of(store)
+            if head is not None and head.pid == process.pid and head.address and answers(head.url):
+                return head
+            time.sleep(0.2)
+    except BaseException:  # Ctrl-C: what nobody waits for any more does not come up later
+        process.terminate()
+        raise
     process.terminate()
     raise FleetError(f"serving did not come up: {_last_line(log_file)}", f"see {log_file}, or run it without --detach")
 
@@ -136,7 +141,13 @@ def stop_serving(store: Store) -> Head:
     return head
 
 
-def _check_free(store: Store, host: str, port: int) -> None:
+def check_free(store: Store, host: str, port: int) -> None:
+    """See that this store can be served there.
+
+    Raises:
+        ConflictError: it is served already.
+        UsageError: the port is taken or may not be used.
+    """
     head = head_of(store)
     if head is not None:
         raise ConflictError(f"{store.uri} is served already at {head.url}", "fleet stop")

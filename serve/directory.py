@@ -30,10 +30,12 @@ class Directory:
         self._registry = Registry(store)
         self._store = store
         self._tags: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
         self._cameras: dict[str, Camera] = {}
         self._aliases: dict[str, Aliases] = {}
         self._refreshed_at = 0.0
         self._lock = threading.Lock()
+        self._closed = threading.Event()
         self.refresh()
         threading.Thread(target=self._keep_fresh, name="directory", daemon=True).start()
 
@@ -47,8 +49,8 @@ class Directory:
         Raises:
             NotFoundError: it is not registered.
         """
-        if camera_id not in self._cameras and time.monotonic() - self._refreshed_at > REFRESH_S / 4:
-            self.refresh()
+        if camera_id not in self._cameras:
+            self._look_again()
         try:
             return self._cameras[camera_id]
         except KeyError:
@@ -56,8 +58,14 @@ class Directory:
 
     def champion(self, camera_id: str) -> str | None:
         """The version that scores a camera, or None before its first model."""
+        if camera_id not in self._aliases:
+            self._look_again()
         aliases = self._aliases.get(camera_id)
         return aliases.champion if aliases else None
+
+    def close(self) -> None:
+        """Stop keeping fresh."""
+        self._closed.set()
 
     def refresh(self) -> None:
         """Read what changed since the last time."""
@@ -67,13 +75,21 @@ class Directory:
                 self._known(key).pop(_id(key), None)
                 del self._tags[key]
             for key, tag in tags.items():
-                if self._tags.get(key) != tag:
-                    try:
-                        self._read(key)
-                    except FleetError as error:  # one damaged record must not hide the other cameras
-                        log.error("%s", error)
+                if self._tags.get(key) == tag:
+                    continue
+                try:
+                    self._read(key)
                     self._tags[key] = tag
+                except FleetError as error:  # one record that cannot be read must not hide the other cameras
+                    if self._failed.get(key) != tag:
+                        log.error("%s", error)
+                    self._failed[key] = tag  # tried again every time, told once
             self._refreshed_at = time.monotonic()
+
+    def _look_again(self) -> None:
+        """Before something is said not to be there; requests for what is not there must not wear the store out."""
+        if time.monotonic() - self._refreshed_at > REFRESH_S / 4:
+            self.refresh()
 
     def _read(self, key: str) -> None:
         if key.startswith(layout.CAMERAS):
@@ -85,12 +101,13 @@ class Directory:
         return self._cameras if key.startswith(layout.CAMERAS) else self._aliases
 
     def _keep_fresh(self) -> None:
-        while True:
-            time.sleep(REFRESH_S)
+        while not self._closed.wait(REFRESH_S):
             try:
                 self.refresh()
             except FleetError as error:
                 log.warning("%s", error)
+            except Exception:  # the thread must live: without it new champions would be missed without a word
+                log.exception("the cameras could not be listed")
 
 
 def _id(key: str) -> str:

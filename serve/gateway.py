@@ -1,28 +1,36 @@
 """The HTTP endpoints, one a camera. For people, tools and tests; streams go to the Scorer by handle."""
 
 import base64
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from ray import serve
+from ray.exceptions import RayActorError
 from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from cameras.camera import Camera
+from cameras.camera import Camera, check_id
 from fleet import __version__
-from fleet.errors import FleetError, FrameError
+from fleet.errors import FleetError, FrameError, NotFoundError
 from fleet.store import open_store
 from fleet.versions import read_version
 from serve.directory import Directory
+from serve.loopback import listen_where_ray_does
 from serve.scorer import ScoreReply, ScoreRequest
 
 __all__ = ["Gateway", "api"]
+
+log = logging.getLogger("ray.serve")
 
 MAX_BODY_BYTES = 16 * 2**20
 
@@ -69,10 +77,21 @@ class ScoreAnswer(BaseModel):
     )
 
 
+_CAMERA: JsonDict = {
+    "camera": "dock-3",
+    "source": "rtsp://${CAM_USER}:${CAM_PASS}@10.0.0.8/stream1",
+    "fps": 2.0,
+    "size": "96x64",
+    "color": False,
+    "tags": {"site": "berlin"},
+    "model_version": "20261124T020000Z-3f2a9c",
+}
+
+
 class CameraAnswer(BaseModel):
     """A camera as it is served. The source is redacted."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"example": _CAMERA})
 
     camera: str
     source: str
@@ -81,23 +100,40 @@ class CameraAnswer(BaseModel):
     color: bool
     tags: dict[str, str]
     model_version: str | None = Field(description="The champion, or null before the first model.")
-    threshold: float | None = None
-    sigma: float | None = None
-    lam: float | None = Field(None, alias="lambda")
-    collapsed: bool | None = None
 
 
 class CamerasAnswer(BaseModel):
     cameras: list[CameraAnswer]
 
 
+class ChampionAnswer(CameraAnswer):
+    """A camera with what is known of its champion; null before the first model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {**_CAMERA, "threshold": 0.9655, "sigma": 0.1, "lambda": 1.0, "collapsed": False},
+        }
+    )
+
+    threshold: float | None = Field(None, description="mu - kappa std of the PCC over its training frames.")
+    sigma: float | None = Field(None, description="Bandwidth of the entropy's Gaussian kernel.")
+    lam: float | None = Field(None, alias="lambda", description="Weight of the entropy loss.")
+    collapsed: bool | None = Field(None, description="Whether it reconstructs one and the same picture.")
+
+
 class ErrorAnswer(BaseModel):
     """What went wrong, one line, and what to do about it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"detail": "camera 'dock-3': has no model yet — fleet retrain dock-3"}}
+    )
 
     detail: str
 
 
 class HealthAnswer(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok", "cameras": 3, "version": __version__}})
+
     status: str
     cameras: int
     version: str
@@ -135,6 +171,24 @@ async def _fleet_error(request: Request, error: FleetError) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, status_code=error.http_status, headers=headers)
 
 
+@api.exception_handler(RequestValidationError)
+async def _wrong_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    told = "; ".join(f"{problem['loc'][-1]}: {problem['msg']}" for problem in error.errors())
+    return JSONResponse({"detail": f"{told} — see /docs"}, status_code=422)
+
+
+@api.exception_handler(HTTPException)
+async def _no_such_thing(request: Request, error: HTTPException) -> JSONResponse:
+    detail = f"{str(error.detail).lower()} — /docs lists what there is"
+    return JSONResponse({"detail": detail}, status_code=error.status_code, headers=error.headers)
+
+
+@api.exception_handler(Exception)
+async def _our_fault(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return JSONResponse({"detail": "it failed inside — see the log of Ray Serve"}, status_code=500)
+
+
 # serve.ingress pickles the API where it stands: what the endpoints call must be defined above them.
 
 
@@ -153,6 +207,14 @@ def _answer(reply: ScoreReply) -> ScoreAnswer:
         width=reply.width,
         map_png=base64.b64encode(reply.map_png).decode() if reply.map_png else None,
     )
+
+
+def _check_id(camera_id: str) -> None:
+    """What is no id at all is not looked for, and not repeated."""
+    try:
+        check_id(camera_id)
+    except ValueError:
+        raise NotFoundError("no camera has such an id", "GET /cameras lists the ones that there are") from None
 
 
 async def _picture(request: Request) -> bytes:
@@ -200,6 +262,7 @@ class Gateway:
     """Takes pictures over HTTP, hands them to the Scorer, and tells what cameras there are."""
 
     def __init__(self, scorer: DeploymentHandle, store: str) -> None:
+        listen_where_ray_does()
         self._scorer = scorer
         self._store = open_store(store)
         self._directory = Directory(self._store)
@@ -215,10 +278,11 @@ class Gateway:
     async def score(
         self, camera_id: str, request: Request, map: bool = Query(False, description="Also answer the error map.")
     ) -> Any:
+        _check_id(camera_id)
         data = await _picture(request)
         try:
             reply = await self._scorer.score.remote(ScoreRequest(camera_id, data, map))
-        except (BackPressureError, DeploymentUnavailableError):
+        except (BackPressureError, DeploymentUnavailableError, RayActorError):  # the last: it died, another one comes
             headers = {"Retry-After": "1"}
             return JSONResponse({"detail": "too many frames at once — try again"}, status_code=503, headers=headers)
         if isinstance(reply, FleetError):
@@ -229,21 +293,20 @@ class Gateway:
     def cameras(self) -> CamerasAnswer:
         return CamerasAnswer(cameras=[self._describe(camera) for camera in self._directory.cameras()])
 
-    @api.get("/cameras/{camera_id}", response_model=CameraAnswer, responses={404: _ERRORS[404]}, summary="One camera.")
-    def camera(self, camera_id: str) -> CameraAnswer:
-        camera = self._directory.camera(camera_id)
-        answer = self._describe(camera)
+    @api.get(
+        "/cameras/{camera_id}",
+        response_model=ChampionAnswer,
+        responses={status: _ERRORS[status] for status in (404, 503)},
+        summary="One camera, and what is known of its champion.",
+    )
+    def camera(self, camera_id: str) -> ChampionAnswer:
+        _check_id(camera_id)
+        answer = self._describe(self._directory.camera(camera_id))
         if answer.model_version is None:
-            return answer
+            return ChampionAnswer(**answer.model_dump())
         version = read_version(self._store, camera_id, answer.model_version)
-        return answer.model_copy(
-            update={
-                "threshold": version.threshold,
-                "sigma": version.sigma,
-                "lam": version.lam,
-                "collapsed": version.collapsed,
-            }
-        )
+        known = version.model_dump(by_alias=True, include={"threshold", "sigma", "lam", "collapsed"})
+        return ChampionAnswer(**answer.model_dump(), **known)
 
     @api.get("/healthz", response_model=HealthAnswer, summary="Whether the endpoints answer.")
     def healthz(self) -> HealthAnswer:

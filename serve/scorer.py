@@ -20,6 +20,7 @@ from fleet.errors import ConflictError, FleetError
 from fleet.scoring import LoadedModel, Verdict, error_map_picture, load_model, prepare, score_images
 from fleet.store import Store, open_store
 from serve.directory import Directory
+from serve.loopback import listen_where_ray_does
 
 __all__ = ["ModelCache", "ScoreReply", "ScoreRequest", "Scorer"]
 
@@ -91,6 +92,7 @@ class Scorer:
     def __init__(self, store: str, cached_models: int = 1000) -> None:
         import torch
 
+        listen_where_ray_does()
         torch.set_num_threads(1)
         self._store = open_store(store)
         self._directory = Directory(self._store)
@@ -110,7 +112,8 @@ class Scorer:
                 model = models.get(request.camera) or self._champion(request.camera)
                 models[request.camera] = model
                 image = decode_image(request.data)
-                of_model[request.camera].append((place, image, prepare(model, image)))
+                prepared = prepare(model, image)
+                of_model[request.camera].append((place, image, prepared))
             except FleetError as error:
                 replies[place] = error.about(request.camera)
         for camera, pictures in of_model.items():
@@ -125,9 +128,6 @@ class Scorer:
     def _champion(self, camera: str) -> LoadedModel:
         self._directory.camera(camera)
         version = self._directory.champion(camera)
-        if version is None:
-            self._directory.refresh()
-            version = self._directory.champion(camera)
         if version is None:
             raise ConflictError("has no model yet", f"fleet retrain {camera}", camera)
         return self._models.get(camera, version, self._store)

@@ -101,6 +101,21 @@ def fleet_process(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
+@pytest.fixture(name="fleet_process")
+def _fleet_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`fleet_process("retrain", "--all")`: what is still running when the test ends is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        started.append(fleet_process(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def moving_scene(frames: int = 48, height: int = 48, width: int = 64, seed: int = 0) -> np.ndarray:
     """RGB frames (frames, height, width, 3): a textured wall, a light that drifts, a bright box that passes by."""
     rng = np.random.default_rng(seed)
@@ -127,6 +142,12 @@ def write_image_folder(folder: Path, **scene: int) -> Path:
     for place, frame in enumerate(moving_scene(**scene)):
         (folder / f"{place:04d}.png").write_bytes(encode_png(frame))
     return folder
+
+
+@pytest.fixture(name="write_image_folder", scope="session")
+def _write_image_folder() -> Callable[..., Path]:
+    """`write_image_folder(folder, frames=20, seed=1)`: pictures of a small scene."""
+    return write_image_folder
 
 
 TINY_SEARCH = """\

@@ -44,7 +44,7 @@ def test_pictures_and_pages_that_are_linked_exist() -> None:
 def test_the_commands_run(tmp_path: Path) -> None:
     """Word for word but for the port, on a scene of 200 frames where the reader has the demo's."""
     scene = write_scene("corridor", tmp_path / "demo/scenes", frames=200)
-    _first_frame(scene.video, tmp_path / "frame.jpg")
+    _first_frame(scene.video, tmp_path / "demo/pictures/corridor.jpg")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -102,5 +102,6 @@ def _first_frame(video: Path, target: Path) -> None:
     from cameras.images import encode_jpeg
     from cameras.sources import open_source
 
+    target.parent.mkdir(parents=True)
     with open_source(str(video), 5) as source:
         target.write_bytes(encode_jpeg(next(iter(source)).image))

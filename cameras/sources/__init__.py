@@ -26,7 +26,7 @@ from cameras.sources.snapshot import SNAPSHOT_KINDS, Snapshot
 from cameras.sources.source import Source
 from cameras.sources.stream import Stream
 from cameras.sources.tub import Tub, is_tub
-from cameras.sources.video import VideoFile
+from cameras.sources.video import HTTP_OPTIONS, VideoFile
 from cameras.sources.web import ContentType, WebAddress, last_modified
 
 __all__ = ["OPEN_TIMEOUT_S", "READ_TIMEOUT_S", "RECONNECTS", "Probe", "Source", "open_source", "probe"]
@@ -145,7 +145,7 @@ def _open_web(
             camera=camera,
             started_at=changed_at,
             timeout_s=limits,
-            options={"protocol_whitelist": "http,https,tcp,tls", "max_redirects": "0"},
+            options=HTTP_OPTIONS,
         )
     if kind.startswith("video/"):
         return Stream(final, fps, source=source, camera=camera, reconnects=reconnects, **timeouts)

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 
 from cameras.sources.failure import why
 from cameras.sources.live import OPEN_TIMEOUT_S, READ_TIMEOUT_S, RECONNECTS, Broken, LiveSource
-from cameras.sources.video import to_rgb, video_stream
+from cameras.sources.video import HTTP_OPTIONS, to_rgb, video_stream
 
 __all__ = ["Stream"]
 
@@ -58,9 +58,9 @@ class Stream(LiveSource):
 
     @contextmanager
     def connect(self) -> Iterator[Iterator[VideoFrame]]:
-        rtsp = self._address.lower().startswith("rtsp")
+        rtsp, http = (self._address.lower().startswith(name) for name in ("rtsp", "http"))
         asked_at = time.monotonic()
-        options = {**_OPTIONS, **(_RTSP_OPTIONS if rtsp else {})}
+        options = {**_OPTIONS, **(_RTSP_OPTIONS if rtsp else {}), **(HTTP_OPTIONS if http else {})}
         try:
             container = av.open(self._address, timeout=(self._open_timeout_s, self._read_timeout_s), options=options)
         except (av.error.FFmpegError, OSError, ValueError) as error:

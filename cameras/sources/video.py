@@ -20,7 +20,7 @@ from cameras.frame import Frame
 from cameras.sources.failure import cannot_open, why
 from cameras.sources.source import Source
 
-__all__ = ["VideoFile", "to_rgb", "video_stream"]
+__all__ = ["HTTP_OPTIONS", "VideoFile", "to_rgb", "video_stream"]
 
 # FFmpeg writes addresses, with their passwords, and a line for every damaged macroblock to standard error.
 av.logging.set_level(None)
@@ -29,6 +29,15 @@ av.logging.set_level(None)
 # of any text. FFmpeg asks before it opens one: a playlist of addresses would keep it busy for minutes.
 _REFUSED_FORMATS = frozenset({"tty", "concat", "hls", "dash", "imf", "sdp", "rtsp", "rtp", "webm_dash_manifest"})
 _FORMATS = ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
+
+# For what is fetched over HTTP: no other protocol, nowhere else, and not through a proxy of the environment, which
+# would be told the whole address, and does not reach a camera next door.
+HTTP_OPTIONS = {
+    "protocol_whitelist": "http,https,tcp,tls",
+    "max_redirects": "0",
+    "http_proxy": "",
+    "format_whitelist": _FORMATS,
+}
 
 _DAMAGED_IN_A_ROW = 1000  # packets; a file is given up after that many that neither the demuxer nor the decoder takes
 

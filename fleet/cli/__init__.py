@@ -19,13 +19,14 @@ __all__ = ["app", "main"]
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 (the work failed) or 2 (wrong usage), never with a traceback of ours."""
     try:
-        app(arguments)
+        app(arguments, prog_name="fleet")
     except FleetError as error:
         print_error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: run the same command again to go on\n")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # what Typer makes of Ctrl-C
+            sys.stderr.write("interrupted: run the same command again to go on\n")
+        raise
     except BrokenPipeError:  # `fleet score ... | head`
         sys.stderr.close()
         sys.exit(0)

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fleet.cli.app import Json, StoreName, app, console, print_error, print_json, print_table, store_of
+from fleet.cli.app import Json, app, console, print_error, print_json, print_table, store_of
+from fleet.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.store import Store
+
+
+# Not FLEET_STORE: generated cameras have no place among real ones.
+DemoStore = Annotated[
+    str | None, typer.Option("--store", metavar="DIR|s3://…", help="A store of its own. Default: FOLDER/store")
+]
 
 
 @app.command(rich_help_panel="Start here")
@@ -25,15 +32,21 @@ def demo(
     frames: Annotated[int | None, typer.Option("--frames", min=100, help="Frames a scene, to be quicker.")] = None,
     s3: Annotated[bool, typer.Option("--s3", help="Keep the store in a real S3 server on this machine.")] = False,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the endpoints.")] = 8000,
-    store: StoreName = None,
+    store: DemoStore = None,
     as_json: Json = False,
 ) -> None:
     """Three generated cameras: search, store, serve, score over HTTP, a table and a picture each."""
     from fleet.local_s3 import local_s3
 
-    folder.mkdir(parents=True, exist_ok=True)
+    if s3 and store is not None:
+        raise UsageError("--s3 starts a store of its own", "leave out --store, or --s3")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise UsageError(f"the folder {folder} cannot be made: {reason}", "choose another: --folder DIR") from None
     with contextlib.ExitStack() as running:
-        if s3 and store is None:
+        if s3:
             server = running.enter_context(local_s3(folder / "s3"))
             os.environ.update(server.environment())
             store = server.uri()
@@ -49,8 +62,9 @@ def _run(store: Store, folder: Path, frames: int | None, port: int, once: bool, 
     from fleet.jobs import plan_job
     from fleet.registry import Registry
     from fleet.retrain import retrain
-    from fleet.serving import served
+    from fleet.serving import check_free, served
 
+    check_free(store, "127.0.0.1", port)  # before minutes of work, not after
     out = console(as_json)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 

@@ -187,7 +187,12 @@ def test_select_takes_ids_or_a_tag_or_all(registry):
 
 
 def test_select_refuses_none_and_two_of_them(registry):
-    for ids, everything, tags in (([], False, {}), (["dock"], True, {}), ([], True, {"a": "b"}), (["x"], False, {"a": "b"})):
+    for ids, everything, tags in (
+        ([], False, {}),
+        (["dock"], True, {}),
+        ([], True, {"a": "b"}),
+        (["x"], False, {"a": "b"}),
+    ):
         with pytest.raises(UsageError, match="--all, or --tag"):
             registry.select(ids, everything=everything, tags=tags)
 

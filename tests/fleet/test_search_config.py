@@ -28,7 +28,11 @@ def test_paper_is_the_papers_search():
     assert paper.space.sigma == paper.space.lam == (0.01, 0.05, 0.1, 0.5, 1.0)
     assert len(paper.points()) == 25
     assert (paper.detector.epochs, paper.detector.learning_rate, paper.detector.latent) == (70, 5e-4, 32)
-    assert (paper.detector.error_scale, paper.detector.batch_size, paper.detector.kernel) == ("none", "by-camera", "norm")
+    assert (paper.detector.error_scale, paper.detector.batch_size, paper.detector.kernel) == (
+        "none",
+        "by-camera",
+        "norm",
+    )
     assert paper.detector.kappa == 0.5
     assert paper.scheduler.kind == "fifo"
 
@@ -88,7 +92,9 @@ def test_what_is_no_file_of_text_is_answered_with_the_choices(tmp_path, make):
         pytest.param("detector:\n  batch_size: -4", 2, "detector.batch_size", id="negative batch"),
         pytest.param("detector:\n  batch_size: 1", 2, "detector.batch_size", id="batch of one"),
         pytest.param("scheduler:\n  kind: bayes", 2, "'fifo' or 'asha'", id="unknown scheduler"),
-        pytest.param("scheduler: {kind: asha,\n  reduction_factor: 1}", 2, "scheduler.reduction_factor", id="no halving"),
+        pytest.param(
+            "scheduler: {kind: asha,\n  reduction_factor: 1}", 2, "scheduler.reduction_factor", id="no halving"
+        ),
         pytest.param("margin: 0\nobjective: auc", 2, "bic-gain", id="unknown objective"),
         pytest.param("incumbent:\n  sigma: 0.1\n  lamda: 1", 3, "incumbent.lamda", id="misspelt"),
         pytest.param("name: other", 1, "'name' is the file's own", id="name"),

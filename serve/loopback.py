@@ -1,0 +1,20 @@
+"""Where a replica listens."""
+
+from __future__ import annotations
+
+__all__ = ["listen_where_ray_does"]
+
+
+def listen_where_ray_does() -> None:
+    """Keep this replica off the network where Ray itself is.
+
+    Serve gives each replica a gRPC server for the other deployments on every interface, and what it receives is
+    unpickled. On a Ray that listens on loopback only it has to be there, too. To be called before the replica is ready.
+    """
+    import ray.util
+    from ray.serve._private import replica
+
+    here = ray.util.get_node_ip_address()
+    if here == "127.0.0.1":
+        opened = replica.add_port_to_grpc_server
+        replica.add_port_to_grpc_server = lambda server, address: opened(server, address.replace("[::]", here))

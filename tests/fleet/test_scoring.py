@@ -1,0 +1,177 @@
+"""From pictures and a model version to scores: the core that offline scoring and the endpoints share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import cv2
+import numpy as np
+import pytest
+
+from cameras.camera import Camera, Preprocessing
+from cameras.images import decode_image
+from fleet import layout
+from fleet.detector import DetectorConfig
+from fleet.detector.fit import fit
+from fleet.errors import FrameError, NotFoundError, SourceError
+from fleet.registry import Registry
+from fleet.scoring import LoadedModel, error_map_picture, load_model, prepare, score_images, score_source
+from fleet.versions import ModelVersion, write_version
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+PREPROCESSING = Preprocessing(size="32x24")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> np.ndarray:
+    """RGB (40, 48, 64, 3): a wall on which a light wanders, and, in the last one, something that was never there."""
+    rng = np.random.default_rng(0)
+    wall = rng.integers(80, 160, (6, 8)).repeat(8, 0).repeat(8, 1)
+    made = np.stack([wall + 15 * np.sin(place / 4) + rng.normal(0, 2, wall.shape) for place in range(40)])
+    made[-1, 10:30, 10:40] = 255
+    return np.clip(made, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=3)
+
+
+@pytest.fixture(scope="module")
+def model(pictures) -> LoadedModel:
+    from cameras.preprocess import preprocess
+
+    detector = fit(
+        np.stack([preprocess(picture, PREPROCESSING) for picture in pictures[:-1]]), DetectorConfig(epochs=3)
+    )
+    state = detector.state()[1]
+    version = ModelVersion.model_validate(
+        {
+            **{"camera": "dock", "version": "v1", "created_at": NOON, "job": "job", "search": "quick"},
+            **{"preprocessing": PREPROCESSING.model_dump(), "frame_width": 64, "frame_height": 48, "frames": 39},
+            **{"first_frame_at": NOON, "last_frame_at": NOON, "sigma": 0.1, "lambda": 1.0, "kappa": 0.5},
+            **{"objective_name": "bic-gain", "objective": 0.0, "reason": "", "trials": 1, "fingerprint": "f"},
+            **{name: state[name] for name in ("threshold", "pcc_mean", "pcc_std")},
+            **{"collapsed": detector.collapsed, "detector": state},
+        }
+    )
+    return LoadedModel(version, detector)
+
+
+@pytest.fixture
+def stored(model, folder_store):
+    """The model in a store, as the champion."""
+    write_version(folder_store, model.version, model.detector.state()[0], [{"a": 1}], [{"a": 1}])
+    registry = Registry(folder_store)
+    registry.add(Camera(id="dock", source="video.mp4"))
+    registry.promote("dock", "v1")
+    return folder_store
+
+
+@pytest.fixture
+def folder(tmp_path, pictures):
+    path = tmp_path / "pictures"
+    path.mkdir()
+    for place, picture in enumerate(pictures):
+        cv2.imwrite(str(path / f"{place:03d}.png"), picture)
+    return path
+
+
+# -- verdicts
+
+
+def test_what_stands_beside_a_picture_in_a_batch_does_not_change_its_verdict(model, pictures):
+    prepared = [prepare(model, picture) for picture in pictures]
+    together = score_images(model, prepared)
+    alone = [score_images(model, [picture])[0] for picture in prepared]
+    assert [verdict.anomalous for verdict in together] == [verdict.anomalous for verdict in alone]
+    np.testing.assert_allclose([v.pcc for v in together], [v.pcc for v in alone], atol=1e-6)
+
+
+def test_a_verdict_is_the_papers_rule(model, pictures):
+    for verdict in score_images(model, [prepare(model, picture) for picture in pictures]):
+        assert verdict.rule == "paper"
+        assert verdict.threshold == model.version.threshold
+        assert verdict.score == pytest.approx(1 - verdict.pcc)
+        assert verdict.anomalous == (verdict.pcc < verdict.threshold)
+        assert verdict.anomalous == (verdict.score > verdict.score_threshold)
+
+
+def test_what_was_never_there_is_the_strangest(model, pictures):
+    verdicts = score_images(model, [prepare(model, picture) for picture in pictures])
+    assert min(verdicts, key=lambda verdict: verdict.pcc) is verdicts[-1]
+    assert verdicts[-1].anomalous
+
+
+def test_a_picture_is_prepared_as_the_version_says_not_the_camera(model, pictures):
+    assert prepare(model, pictures[0]).shape == (24, 32)
+
+
+def test_a_larger_picture_of_the_same_view_is_taken(model, pictures):
+    doubled = cv2.resize(pictures[0], (128, 96), interpolation=cv2.INTER_NEAREST)
+    pair = score_images(model, [prepare(model, pictures[0]), prepare(model, doubled)])
+    assert pair[0].pcc == pytest.approx(pair[1].pcc, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(64, 48, 3), (48, 128, 3), (48, 20, 3)])
+def test_a_picture_of_other_proportions_is_refused(model, shape):
+    with pytest.raises(FrameError):
+        prepare(model, np.zeros(shape, np.uint8))
+
+
+# -- error maps
+
+
+def test_a_map_shows_where_and_on_a_scale_that_is_the_versions_own(model, pictures):
+    usual, strange = (error_map_picture(model, prepare(model, picture)) for picture in (pictures[13], pictures[-1]))
+    for made in (usual, strange):
+        assert (made.dtype, made.shape) == (np.uint8, (24, 32))
+    inside, outside = strange[6:14, 6:19], strange[18:, 22:]
+    assert inside.mean() > 2 * outside.mean()
+    assert inside.max() == 255
+    assert usual.mean() < strange.mean() / 1.5, "a scale that each picture had of its own would make both alike"
+
+
+# -- models
+
+
+def test_the_champion_is_loaded_or_a_version_by_name(stored, model, pictures):
+    prepared = [prepare(model, pictures[0])]
+    for loaded in (load_model(stored, "dock"), load_model(stored, "dock", "v1")):
+        assert loaded.version == model.version
+        assert score_images(loaded, prepared) == score_images(model, prepared)
+
+
+def test_a_camera_without_a_model_is_told_to_retrain(stored):
+    Registry(stored).add(Camera(id="gate", source="video.mp4"))
+    with pytest.raises(NotFoundError, match="camera 'gate': has no model yet — fleet retrain gate"):
+        load_model(stored, "gate")
+
+
+def test_a_version_that_is_not_there_is_not_found(stored):
+    with pytest.raises(NotFoundError, match="no model version 'v9'"):
+        load_model(stored, "dock", "v9")
+    stored.delete(layout.model_key("dock", "v1", "manifest.json"))
+    with pytest.raises(NotFoundError, match="no model version 'v1'"):
+        load_model(stored, "dock")
+
+
+# -- sources
+
+
+def test_every_frame_of_a_source_is_scored_in_order_with_its_time(model, folder):
+    told = []
+    found = list(score_source(model, Camera(id="dock", source="elsewhere"), str(folder), on_frame=told.append))
+    assert [row.index for row in found] == list(range(40))
+    assert len(told) == 40
+    assert all(row.captured_at.tzinfo is not None for row in found)
+    assert sorted(row.captured_at for row in found) == [row.captured_at for row in found]
+    prepared = [prepare(model, decode_image((folder / f"{place:03d}.png").read_bytes())) for place in (0, 39)]
+    expected = [score_images(model, [picture])[0].pcc for picture in prepared]
+    np.testing.assert_allclose([found[0].verdict.pcc, found[39].verdict.pcc], expected, atol=1e-6)
+
+
+def test_a_source_that_does_not_open_is_an_error_that_names_the_camera(model, tmp_path):
+    with pytest.raises(SourceError, match="dock"):
+        list(score_source(model, Camera(id="dock", source="x"), str(tmp_path / "none.mp4")))
+
+
+def test_a_source_of_another_view_is_an_error_that_names_the_camera(model, tmp_path):
+    cv2.imwrite(str(tmp_path / "tall.png"), np.zeros((200, 50, 3), np.uint8))
+    with pytest.raises(FrameError, match="dock"):
+        list(score_source(model, Camera(id="dock", source="x"), str(tmp_path)))
