@@ -19,11 +19,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.cluster import Head, head_of, own_ray, write_head
 from fleet.errors import ConflictError, FleetError, NotFoundError
 from fleet.store import Store
+
+if TYPE_CHECKING:
+    import psutil
 
 __all__ = ["answers", "check_free", "serve_detached", "serve_until_stopped", "stop_serving", "url_of"]
 
@@ -49,15 +52,28 @@ def serve_until_stopped(
     """
     check_free(store, host, port)
     ended = threading.Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(*_: object) -> None:  # what takes half a minute to come up must not take that long to be stopped
+        ended.set()
+        raise KeyboardInterrupt
+
+    before = _on_end(interrupt)
     try:
         with served(store, host, port, scorer_replicas=scorer_replicas) as url:
+            _on_end(lambda *_: ended.set())  # once more: Ray has taken SIGTERM for itself meanwhile
             on_ready(url)
             while not ended.wait(1.0):
                 pass
+    except (KeyboardInterrupt, SystemExit):  # the second is Ray's
+        pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _on_end(handler: Callable[..., object]) -> dict[int, Any]:
+    """Set the handler of Ctrl-C and SIGTERM; those before it."""
+    return {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 @contextlib.contextmanager
@@ -109,9 +125,9 @@ def serve_detached(store: Store, host: str, port: int, *, scorer_replicas: int =
                 return head
             time.sleep(0.2)
     except BaseException:  # Ctrl-C: what nobody waits for any more does not come up later
-        process.terminate()
+        _end(process)
         raise
-    process.terminate()
+    _end(process)
     raise FleetError(f"serving did not come up: {_last_line(log_file)}", f"see {log_file}, or run it without --detach")
 
 
@@ -130,15 +146,42 @@ def stop_serving(store: Store) -> Head:
     process = psutil.Process(head.pid)
     children = process.children(recursive=True)
     process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except psutil.TimeoutExpired:
-        process.kill()
-    for child in psutil.wait_procs(children, timeout=5)[1]:
+    for left in _wait([process], STOP_TIMEOUT_S) + _wait(children, 5.0):
         with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+            left.kill()
     write_head(store, None)
     return head
+
+
+def _wait(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended; those that have not.
+
+    `psutil.wait_procs` would wait for zombies, too, and in a container there may be nobody who collects them.
+    """
+    deadline = time.monotonic() + timeout_s
+    while left := [process for process in processes if _lives(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    import psutil
+
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def check_free(store: Store, host: str, port: int) -> None:

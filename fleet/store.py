@@ -11,7 +11,6 @@ with pyarrow through `Store.dataset_root`. Keys come from the environment or the
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -259,11 +258,14 @@ class Folder:
 
     def _create(self, path: Path) -> BinaryIO:
         """Open a new file, and make its folder: again where `delete` took the empty one away in between."""
-        for _ in range(100):
-            with contextlib.suppress(FileNotFoundError):
+        for attempt in range(100):
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return open(path, "wb")
-        raise FileNotFoundError(errno.ENOENT, "its folder is deleted again and again")
+            except (FileNotFoundError, FileExistsError):  # mkdir says that it exists when it did a moment ago
+                if attempt == 99:
+                    raise
+        raise AssertionError("unreachable")
 
     def put_if(self, key: str, data: bytes, tag: str | None) -> bool:
         with self._errors():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import ray
 from ray.tune.schedulers import TrialScheduler
 
+from fleet.cluster import scratch_folder
 from fleet.detector import DetectorConfig
 from fleet.errors import StoreError
 from fleet.search import CameraFrames, PerCameraHalving, TrialResult, _last_line, _scheduler, fingerprint, search
@@ -170,7 +173,17 @@ def halved(ray_here: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNa
     config = parse_search(ASHA, "asha.yaml")
     cameras = [on_cluster("dock", scene(0)), on_cluster("gate", scene(1))]
     told, told_again = Told(), Told()
-    results = told.run(cameras, config, store)
+    scratch: list[Path] = []
+
+    @contextlib.contextmanager
+    def noted(name: str) -> Iterator[Path]:
+        with scratch_folder(name) as folder:
+            scratch.append(folder)
+            yield folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fleet.search.scratch_folder", noted)
+        results = told.run(cameras, config, store)
     records = store.list("trials/")
     started = time.monotonic()
     again = told_again.run(cameras, config, store)
@@ -182,6 +195,7 @@ def halved(ray_here: None, tmp_path_factory: pytest.TempPathFactory) -> SimpleNa
         records=records,
         again=again,
         told_again=told_again,
+        scratch=scratch,
         replay_s=time.monotonic() - started,
     )
 
@@ -299,4 +313,5 @@ def test_a_store_that_goes_for_good_ends_the_search_with_one_line(ray_here, tmp_
 @pytest.mark.slow
 def test_nothing_of_tunes_stays_in_the_home_folder_or_in_tmp(halved):
     assert not (Path.home() / "ray_results").exists()
-    assert list(Path("/tmp").glob("fleet-tune-*")) == []
+    assert len(halved.scratch) == 1
+    assert not halved.scratch[0].exists()
