@@ -87,7 +87,7 @@ def connect(store: Store, address: str | None = None) -> Iterator[None]:
         with own_ray():
             yield
         return
-    _set_environment()
+    _set_environment(own=not address)
     with contextlib.nullcontext() if address else _loopback_only():
         try:
             _check_listens(joined)
@@ -119,7 +119,7 @@ def own_ray() -> Iterator[str]:
     """A Ray on this machine that ends with the block, and with this process however it dies; yields its address."""
     import ray
 
-    _set_environment()
+    _set_environment(own=True)
     with scratch_folder("ray") as folder, _loopback_only():
         try:
             context = ray.init(
@@ -200,9 +200,9 @@ def _quiet() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
 
 
-def _set_environment() -> None:
+def _set_environment(*, own: bool) -> None:
     """What Ray reads from the environment, each only where the user has not said otherwise."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Left unset, a local start writes a token into the home folder, and later heads then ask for it.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    if own:  # it listens on loopback; left unset, a start writes a token into the home folder that later heads ask for
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

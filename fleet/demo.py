@@ -117,7 +117,7 @@ def score_scene(
         events=truth,
         frame=seen[worst],
         reconstruction=_to_uint8(model.detector.reconstruct(seen[worst : worst + 1])[0]),
-        error_map=error_map_picture(model, seen[worst]),
+        error_map=error_map_picture(model, seen[worst], Registry(store).camera(name)),
         worst=worst,
     )
     return DemoRow(

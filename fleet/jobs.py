@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -61,6 +60,7 @@ class Job:
 
     Attributes:
         plan: digest of what was asked for; the same command gives the same one.
+        salt: part of the fingerprints of its points; a job that was asked to begin afresh has one of its own.
         resumed: it was begun by an earlier command.
     """
 
@@ -68,6 +68,7 @@ class Job:
     plan: str
     created_at: datetime
     searches: dict[str, SearchConfig]
+    salt: str = ""
     resumed: bool = False
     generation: int = 0
 
@@ -80,13 +81,13 @@ def plan_job(
     Args:
         search: for all cameras, instead of each camera's own.
         name: for the job; without it the job is named after its time and plan.
-        fresh: do not resume, and forget the points that earlier jobs left unfinished.
+        fresh: do not resume, and use no point that an earlier job has finished.
 
     Raises:
         UsageError: a search file is wrong, or the name is none or that of another plan.
         ConflictError: the job of this name is finished.
     """
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    if name is not None and not layout.is_name(name):
         raise UsageError(f"{name[:80]!r} is no name of a job", "1 to 100 letters, digits, '.', '-', '_': --job nightly")
     loaded: dict[str, SearchConfig] = {}
     searches = {}
@@ -98,17 +99,15 @@ def plan_job(
             except FleetError as error:
                 raise (error if search else error.about(camera.id)) from None
         searches[camera.id] = loaded[wanted]
-    text = json.dumps(sorted((camera, config.digest()) for camera, config in searches.items()))
-    plan = hashlib.sha256(text.encode()).hexdigest()[:8]
-    if fresh:
-        for camera in cameras:
-            store.delete_all(layout.trials_prefix(camera.id))
+    plan = _plan(cameras, searches)
     found = None if fresh else _unfinished(store, plan, name)
     if found is not None:
         created_at = datetime.fromisoformat(found["created_at"])
-        return Job(found["job"], plan, created_at, searches, resumed=True, generation=found["generation"])
+        salt = found.get("salt", "")
+        return Job(found["job"], plan, created_at, searches, salt, resumed=True, generation=found["generation"])
     now = datetime.now(UTC)
-    job = Job(name or f"{now:%Y%m%dT%H%M%SZ}-{plan}", plan, now, searches)
+    called = name or f"{now:%Y%m%dT%H%M%SZ}-{plan}"
+    job = Job(called, plan, now, searches, salt=called if fresh else "")
     try:
         written = store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "running"), 0)
     except ConflictError:
@@ -119,12 +118,17 @@ def plan_job(
     return replace(job, generation=written["generation"])
 
 
-def finish_job(store: Store, job: Job) -> None:
-    """Mark a job as finished: the same command then begins a new one.
+def _plan(cameras: Sequence[Camera], searches: dict[str, SearchConfig]) -> str:
+    """Digest of what decides the outcome: a camera that was edited since makes it another plan."""
+    asked = [
+        (camera.id, camera.source, camera.preprocessing.model_dump_json(), searches[camera.id].digest())
+        for camera in cameras
+    ]
+    return hashlib.sha256(json.dumps(sorted(asked)).encode()).hexdigest()[:8]
 
-    Raises:
-        ConflictError: the same command ran beside this one and came first.
-    """
+
+def finish_job(store: Store, job: Job) -> None:
+    """Mark a job as finished: the same command then begins a new one."""
     store.write(layout.job_key(job.name, "manifest.json"), _manifest(job, "finished"), job.generation)
 
 
@@ -133,6 +137,7 @@ def _manifest(job: Job, status: str) -> dict[str, Any]:
         "job": job.name,
         "plan": job.plan,
         "status": status,
+        "salt": job.salt,
         "created_at": job.created_at.isoformat(),
         "updated_at": datetime.now(UTC).isoformat(),
         "cameras": {camera: config.name for camera, config in job.searches.items()},

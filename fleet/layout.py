@@ -12,6 +12,8 @@ scores/date=YYYY-MM-DD/*.parquet                       scores of many cameras a 
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "ALIASES",
     "CAMERAS",
@@ -19,6 +21,7 @@ __all__ = [
     "STORE",
     "alias_key",
     "camera_key",
+    "is_name",
     "job_key",
     "model_key",
     "models_prefix",
@@ -31,6 +34,11 @@ STORE = "store.json"
 CAMERAS = "cameras/"
 ALIASES = "aliases/"
 JOBS = "jobs/"
+
+
+def is_name(text: str) -> bool:
+    """Whether a version or a job may be called so: one segment of a key, the same on a folder and on S3."""
+    return bool(re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?", text))
 
 
 def camera_key(camera: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,9 @@ def record_camera(
     frames: int | None = None,
     seconds: float | None = None,
     on_frame: Callable[[Frame], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Recorded:
-    """Record from a camera's source into the store, masks burnt in."""
+    """Record from a camera's source into the store; arguments and errors are those of `cameras.recording.record`."""
     from cameras.recording import record
 
-    return record(camera, store.put, frames=frames, seconds=seconds, on_frame=on_frame)
+    return record(camera, store.put, frames=frames, seconds=seconds, on_frame=on_frame, stop=stop)

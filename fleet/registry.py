@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -72,35 +72,55 @@ class Registry:
     # -- cameras
 
     def add(self, camera: Camera, *, replace: bool = False) -> Camera:
-        """Register a camera.
+        """Register a camera. In the place of one with another source, it has no champion until it is retrained.
 
         Raises:
             ConflictError: the id is taken, and `replace` was not asked for.
         """
         key = layout.camera_key(camera.id)
-        old = self.store.read(key)
+        try:
+            old = self.store.read(key)
+        except StoreError:  # damaged beyond reading: replacing it is the repair
+            if not replace:
+                raise
+            self.store.delete(key)
+            old = None
         if old and not replace:
             raise ConflictError(
                 "is registered already", f"fleet edit-camera {camera.id} ..., or add --replace", camera.id
             )
-        return self._write(camera, int(old["generation"]) if old else 0)
+        if old and old.get("source") != camera.source:
+            self._retire(camera.id, "another source")
+        return self._write(camera, int(old.get("generation", 0)) if old else 0)
 
-    def edit(self, camera_id: str, changes: dict[str, Any]) -> Camera:
-        """Change fields of a camera; a model version keeps the preprocessing that it was trained with."""
+    def edit(self, camera_id: str, changes: dict[str, Any], *, expected_generation: int | None = None) -> Camera:
+        """Change fields of a camera; a model version keeps the preprocessing that it was trained with.
+
+        Args:
+            expected_generation: of the record that the changes were made from, where they were made from one.
+
+        Raises:
+            ConflictError: somebody else changed it meanwhile.
+        """
         camera = self.camera(camera_id)
+        if expected_generation is not None and camera.generation != expected_generation:
+            raise ConflictError("was changed by somebody else meanwhile", f"fleet show-camera {camera_id}", camera_id)
         edited = make_camera(**{**camera.model_dump(), **changes, "id": camera_id})
         return self._write(edited, camera.generation)
 
     def remove(self, camera_id: str, *, purge: bool = False) -> int:
         """Take a camera out of the fleet; how many other objects were deleted.
 
-        Its recordings and models stay, and are its own again when the id is added again; `purge` deletes them.
+        Its recordings and models stay for the id's return, the last champion as `previous`: whether the id comes back
+        with the same view, only a person knows. `purge` deletes them.
         """
         self.camera(camera_id)
         deleted = 0
         if purge:  # the record goes last, so that a purge that was cut short can be asked for again
             prefixes = (layout.alias_key, layout.recordings_prefix, layout.models_prefix, layout.trials_prefix)
             deleted = sum(self.store.delete_all(prefix(camera_id)) for prefix in prefixes)
+        else:
+            self._retire(camera_id, "removed")
         self.store.delete(layout.camera_key(camera_id))
         return deleted
 
@@ -118,20 +138,39 @@ class Registry:
             raise NotFoundError("is not registered", "fleet cameras lists the ones that are", camera_id)
         return _camera(camera_id, record)
 
-    def cameras(self, tags: dict[str, str] | None = None) -> list[Camera]:
-        """All cameras by id, or those that carry all of these tags."""
-        keys = list(self.store.list(layout.CAMERAS))
-        with ThreadPoolExecutor(16) as pool:
-            records = pool.map(self.store.read, keys)
-            found = [
-                _camera(key.removeprefix(layout.CAMERAS).removesuffix(".json"), record)
-                for key, record in zip(keys, records, strict=True)
-                if record is not None  # removed since it was listed
-            ]
-        wanted = (tags or {}).items()
-        return [camera for camera in found if wanted <= camera.tags.items()]
+    def cameras(
+        self, tags: dict[str, str] | None = None, on_damaged: Callable[[StoreError], None] | None = None
+    ) -> list[Camera]:
+        """All cameras by id, or those that carry all of these tags.
 
-    def select(self, ids: Iterable[str], *, everything: bool, tags: dict[str, str]) -> list[Camera]:
+        Args:
+            on_damaged: told of each record that cannot be read; without it the first one is raised.
+        """
+
+        def read(key: str) -> Camera | None:
+            camera_id = key.removeprefix(layout.CAMERAS).removesuffix(".json")
+            try:
+                record = self.store.read(key)
+                return None if record is None else _camera(camera_id, record)  # removed since it was listed
+            except StoreError as error:
+                if on_damaged is None:
+                    raise
+                on_damaged(error)
+                return None
+
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(read, self.store.list(layout.CAMERAS)))
+        wanted = (tags or {}).items()
+        return [camera for camera in found if camera is not None and wanted <= camera.tags.items()]
+
+    def select(
+        self,
+        ids: Iterable[str],
+        *,
+        everything: bool,
+        tags: dict[str, str],
+        on_damaged: Callable[[StoreError], None] | None = None,
+    ) -> list[Camera]:
         """The cameras that a command was given: by id, by tag, or all.
 
         Raises:
@@ -143,7 +182,7 @@ class Registry:
             raise UsageError("name cameras, or --all, or --tag KEY=VALUE", "one of the three")
         if ids:
             return [self.camera(camera_id) for camera_id in dict.fromkeys(ids)]
-        found = self.cameras(tags)
+        found = self.cameras(tags, on_damaged)
         if not found:
             what = " with this tag" if tags else ""
             raise NotFoundError(f"there is no camera{what} in {self.store.uri}", "fleet add-camera ID SOURCE")
@@ -215,8 +254,14 @@ class Registry:
         return self._set_aliases(now.model_copy(update={"champion": now.previous, "previous": now.champion}), why)
 
     def _check_version(self, camera_id: str, version: str) -> None:
-        if self.store.get(layout.model_key(camera_id, version, "manifest.json")) is None:
+        if not layout.is_name(version) or self.store.get(layout.model_key(camera_id, version, "manifest.json")) is None:
             raise NotFoundError(f"there is no model version '{version[:60]}'", f"fleet models {camera_id}", camera_id)
+
+    def _retire(self, camera_id: str, why: str) -> None:
+        now = self.aliases(camera_id)
+        if now.champion is not None:
+            retired = {"champion": None, "challenger": None, "previous": now.champion}
+            self._set_aliases(now.model_copy(update=retired), why)
 
     def _set_aliases(self, aliases: Aliases, why: str) -> Aliases:
         changed = aliases.model_copy(update={"changed_at": datetime.now(UTC), "changed_by": _who(), "why": why})

@@ -19,9 +19,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cameras.camera import Camera
-from fleet import layout
+from fleet import layout, versions
 from fleet.errors import ConflictError, FleetError, NotFoundError
 from fleet.jobs import CameraResult, Job, finish_job, finished_cameras, write_camera_state
+from fleet.lease import held
 from fleet.recordings import is_live, part_keys, record_camera
 from fleet.registry import Registry
 from fleet.search_config import SearchConfig
@@ -61,13 +62,24 @@ class Progress:
 def retrain(
     store: Store, job: Job, cameras: Sequence[Camera], *, address: str | None = None, progress: Progress | None = None
 ) -> list[CameraResult]:
-    """Do what is left of a job; a result for each camera, in the order given."""
+    """Do what is left of a job; a result for each camera, in the order given.
+
+    Raises:
+        ConflictError: another process is at it.
+    """
+    progress = progress or Progress()
+    with held(store, layout.job_key(job.name, "lease.json"), f"the job {job.name}", progress.stage):
+        return _retrain(store, job, cameras, address, progress)
+
+
+def _retrain(
+    store: Store, job: Job, cameras: Sequence[Camera], address: str | None, progress: Progress
+) -> list[CameraResult]:
     from fleet.cluster import connect
 
-    progress = progress or Progress()
     results = finished_cameras(store, job)
-    for camera_id in results:  # the command may have been killed between a camera's line and its last deletion
-        store.delete_all(layout.trials_prefix(camera_id))
+    for result in results.values():  # the command may have been killed between a camera's line and its last deletion
+        _forget_points(store, result.camera, _points_of(store, result))
     todo = [camera for camera in cameras if camera.id not in results]
     if todo:
         progress.stage(f"recording what has no recording yet ({len(todo)} cameras)")
@@ -82,8 +94,7 @@ def retrain(
                         _conclude(store, job, result, results, progress)
     ordered = [results[camera.id] for camera in cameras]
     store.put(layout.job_key(job.name, "summary.parquet"), table_to_bytes([result.to_dict() for result in ordered]))
-    with contextlib.suppress(ConflictError):  # the same command ran beside this one: both did the same work
-        finish_job(store, job)
+    finish_job(store, job)
     return ordered
 
 
@@ -124,8 +135,8 @@ def _ensure_recordings(
                 parts = part_keys(store, camera, newest)
             write_camera_state(store, job, camera.id, state="planned", parts=parts)
             return camera, parts
-        except FleetError as error:
-            return CameraResult(camera.id, error=str(error.about(camera.id)))
+        except Exception as error:
+            return CameraResult(camera.id, error=_one_line(error, camera.id))
 
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(ensure, cameras))
@@ -133,7 +144,7 @@ def _ensure_recordings(
     return ready, [outcome for outcome in outcomes if isinstance(outcome, CameraResult)]
 
 
-def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int) -> tuple[Any, Any]:
+def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int, salt: str) -> tuple[Any, Any]:
     """A Ray task: a camera's recording, decoded and preprocessed once, where the cluster has room.
 
     Returns:
@@ -141,7 +152,6 @@ def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int)
     """
     import numpy as np
 
-    from cameras.preprocess import valid_pixels
     from cameras.recording import read_recording
     from fleet.recordings import read_parts
     from fleet.search import JOB_PATIENCE_S
@@ -158,10 +168,11 @@ def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int)
                 camera.id,
             )
         digest = hashlib.sha256(np.ascontiguousarray(recorded.frames).data)
-        digest.update(camera.preprocessing.model_dump_json().encode())
+        valid = b"" if recorded.valid is None else recorded.valid.tobytes()
+        digest.update(valid + (camera.preprocessing.model_dump_json() + salt).encode())
         known = {
             "digest": digest.hexdigest(),
-            "valid": valid_pixels(camera.preprocessing),
+            "valid": recorded.valid,
             "captured_at": recorded.captured_at,
             "index": recorded.index,
             "clip": recorded.clip,
@@ -201,7 +212,7 @@ def _train_chunk(
     progress.stage(f"reading the frames of {len(members)} cameras")
     task = ray.remote(num_cpus=1, num_returns=2)(_load)
     loading = {
-        camera.id: task.remote(store.uri, camera, parts, config.max_frames) for camera, parts in members
+        camera.id: task.remote(store.uri, camera, parts, config.max_frames, job.salt) for camera, parts in members
     }  # all at once: Ray queues what the cluster has no room for
     loaded: dict[str, CameraFrames] = {}
     knowledge: dict[str, dict[str, Any]] = {}
@@ -223,13 +234,32 @@ def _train_chunk(
     for camera_id in loaded:
         try:
             result = _store_winner(store, job, cameras[camera_id], config, trials[camera_id], knowledge[camera_id])
-        except FleetError as error:
-            result = CameraResult(camera_id, trials=len(trials[camera_id]), error=str(error.about(camera_id)))
+        except Exception as error:  # one camera's failure, of whatever kind, is never another's loss
+            result = CameraResult(camera_id, trials=len(trials[camera_id]), error=_one_line(error, camera_id))
         yield result
-        # The camera's line in the job now says what came of it: nobody will ask for these points again.
-        with contextlib.suppress(FleetError):
-            for trial in trials[camera_id]:
-                store.delete_all(layout.trial_key(camera_id, trial.fingerprint, ""))
+        if result.error is None:  # its line in the job says so by now: nobody will ask for these points again
+            _forget_points(store, camera_id, [trial.fingerprint for trial in trials[camera_id]])
+
+
+def _forget_points(store: Store, camera: str, fingerprints: Iterable[str]) -> None:
+    """Delete done-records of these points, and of no others: another job may be at work on the same camera."""
+    with contextlib.suppress(FleetError):  # what is left is found and used by the same points, or pruned
+        for name in fingerprints:
+            store.delete_all(layout.trial_key(camera, name, ""))
+
+
+def _points_of(store: Store, result: CameraResult) -> list[str]:
+    """Fingerprints of the points that a finished camera's version came from, where any may be left."""
+    if result.version is None or not store.list(layout.trials_prefix(result.camera)):
+        return []
+    return [row["fingerprint"] for row in versions.trials(store, result.camera, result.version)]
+
+
+def _one_line(error: Exception, camera: str) -> str:
+    """An error as people read it; one that is not ours has its kind before its words."""
+    if isinstance(error, FleetError):
+        return str(error.about(camera))
+    return str(FleetError(f"{type(error).__name__}: {str(error)[:300]}", "run it again", camera))
 
 
 def _store_winner(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cameras.camera import Camera
-from cameras.preprocess import check_aspect, preprocess
+from cameras.preprocess import check_aspect, preprocess, valid_pixels
 from fleet.errors import FleetError, NotFoundError
 from fleet.registry import Registry
 from fleet.store import Store
@@ -102,14 +102,18 @@ def score_images(model: LoadedModel, prepared: Sequence[np.ndarray]) -> list[Ver
     ]
 
 
-def error_map_picture(model: LoadedModel, prepared: np.ndarray) -> np.ndarray:
+def error_map_picture(model: LoadedModel, prepared: np.ndarray, camera: Camera) -> np.ndarray:
     """Where a prepared picture is not as expected: uint8 (height, width), on a scale that is fixed per version.
 
     255 is the 99.9th percentile of the error over the frames that the model learnt from, so that two pictures of a
-    camera compare, and a quiet one stays dark.
+    camera compare, and a quiet one stays dark. What the camera hides by now is dark too, also where the version was
+    trained before the mask was drawn.
     """
+    hiding = {"masks": camera.masks, "mask_png": camera.mask_png}
+    shown = valid_pixels(model.version.preprocessing.model_copy(update=hiding))
     errors = model.detector.error_map(prepared[None])[0] / max(model.detector.map_scale, 1e-6)
-    return np.rint(np.clip(errors, 0, 1) * 255).astype(np.uint8)
+    picture = np.rint(np.clip(errors, 0, 1) * 255).astype(np.uint8)
+    return picture if shown is None else picture * shown
 
 
 def score_source(

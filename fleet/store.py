@@ -214,7 +214,7 @@ def open_store(uri: str | os.PathLike[str] | None = None, *, patience_s: float =
     if name.startswith("s3://"):
         bucket = Bucket.parse(name)
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-        run_folder = state / "fleet" / hashlib.sha256(name.encode()).hexdigest()[:16]
+        run_folder = state / "fleet" / hashlib.sha256(bucket.address.encode()).hexdigest()[:16]
         store = Store(name, bucket, run_folder, patience_s)
     elif "://" in name:
         scheme = name.split("://")[0][:20]
@@ -282,7 +282,7 @@ class Folder:
         with self._errors():
             found = {}
             start = self.root / prefix.rpartition("/")[0]
-            for folder, folders, names in os.walk(start):
+            for folder, folders, names in os.walk(start, onerror=_unless_missing):
                 folders[:] = [name for name in folders if not name.startswith(".")]
                 for name in names:
                     path = Path(folder, name)
@@ -313,6 +313,12 @@ class Folder:
                 f"the store {self.root} cannot be used: {reason.lower()}",
                 "check its rights and free space, or name another: --store DIR",
             ) from None
+
+
+def _unless_missing(error: OSError) -> None:
+    """A folder that is not there holds nothing; one that cannot be read must not look as if it held nothing."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 class Bucket:
@@ -348,6 +354,11 @@ class Bucket:
             )
         prefix = parts.path.strip("/")
         return cls(parts.netloc, prefix + "/" if prefix else "", endpoint, query.get("region"))
+
+    @property
+    def address(self) -> str:
+        """The same for two names of one place."""
+        return f"{self.endpoint or os.environ.get('AWS_ENDPOINT_URL') or ''} {self.bucket}/{self.prefix}"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": None}

@@ -95,7 +95,7 @@ def read_version(store: Store, camera: str, version: str) -> ModelVersion:
         NotFoundError: there is none of this name.
         StoreError: it is damaged.
     """
-    record = store.read(layout.model_key(camera, version, "manifest.json"))
+    record = store.read(layout.model_key(camera, version, "manifest.json")) if layout.is_name(version) else None
     if record is None:
         raise NotFoundError(f"there is no model version '{version[:60]}'", f"fleet models {camera}", camera)
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cameras.camera import Camera
 from fleet import layout
@@ -74,17 +75,20 @@ class Directory:
             for key in self._tags.keys() - tags.keys():
                 self._known(key).pop(_id(key), None)
                 del self._tags[key]
-            for key, tag in tags.items():
-                if self._tags.get(key) == tag:
-                    continue
-                try:
-                    self._read(key)
-                    self._tags[key] = tag
-                except FleetError as error:  # one record that cannot be read must not hide the other cameras
-                    if self._failed.get(key) != tag:
-                        log.error("%s", error)
-                    self._failed[key] = tag  # tried again every time, told once
+            changed = [(key, tag) for key, tag in tags.items() if self._tags.get(key) != tag]
+            if changed:
+                with ThreadPoolExecutor(min(16, len(changed))) as pool:  # at first all of a fleet's
+                    list(pool.map(lambda found: self._take_in(*found), changed))
             self._refreshed_at = time.monotonic()
+
+    def _take_in(self, key: str, tag: str) -> None:
+        try:
+            self._read(key)
+            self._tags[key] = tag
+        except FleetError as error:  # one record that cannot be read must not hide the other cameras
+            if self._failed.get(key) != tag:
+                log.error("%s", error)
+            self._failed[key] = tag  # tried again every time, told once
 
     def _look_again(self) -> None:
         """Before something is said not to be there; requests for what is not there must not wear the store out."""

@@ -105,7 +105,8 @@ class Scorer:
 
     def _score(self, requests: list[ScoreRequest]) -> list[ScoreReply | FleetError]:
         replies: dict[int, ScoreReply | FleetError] = {}
-        of_model: dict[str, list[tuple[int, np.ndarray, np.ndarray]]] = defaultdict(list)
+        # Only each picture's size is kept: a batch of decoded 4K pictures would take a gigabyte.
+        of_model: dict[str, list[tuple[int, tuple[int, int], np.ndarray]]] = defaultdict(list)
         models: dict[str, LoadedModel] = {}
         for place, request in enumerate(requests):
             try:
@@ -113,17 +114,20 @@ class Scorer:
                 models[request.camera] = model
                 image = decode_image(request.data)
                 prepared = prepare(model, image)
-                of_model[request.camera].append((place, image, prepared))
+                of_model[request.camera].append((place, image.shape[:2], prepared))
             except FleetError as error:
                 replies[place] = error.about(request.camera)
         for camera, pictures in of_model.items():
             model = models[camera]
             verdicts = score_images(model, [prepared for *_, prepared in pictures])
-            for (place, image, prepared), verdict in zip(pictures, verdicts, strict=True):
-                map_png = encode_png(error_map_picture(model, prepared)) if requests[place].want_map else None
-                height, width = image.shape[:2]
+            for (place, (height, width), prepared), verdict in zip(pictures, verdicts, strict=True):
+                wanted = requests[place].want_map
+                map_png = encode_png(self._map(model, prepared)) if wanted else None
                 replies[place] = ScoreReply(camera, model.version.version, verdict, width, height, map_png)
         return [replies[place] for place in range(len(requests))]
+
+    def _map(self, model: LoadedModel, prepared: np.ndarray) -> np.ndarray:
+        return error_map_picture(model, prepared, self._directory.camera(model.version.camera))
 
     def _champion(self, camera: str) -> LoadedModel:
         self._directory.camera(camera)

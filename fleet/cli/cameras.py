@@ -16,6 +16,7 @@ from fleet.cli.app import (
     app,
     console,
     parse_tags,
+    print_error,
     print_json,
     print_table,
     store_of,
@@ -96,7 +97,7 @@ def add_cameras(
     store: StoreName = None,
     as_json: Json = False,
 ) -> None:
-    """Register many cameras from a YAML file; none of them when one is wrong."""
+    """Register many cameras from a YAML file; none of them when one of its entries is wrong."""
     from concurrent.futures import ThreadPoolExecutor
 
     from fleet.registry import Registry
@@ -122,7 +123,7 @@ def list_cameras(tag: Tags = None, store: StoreName = None, as_json: Json = Fals
     """List the cameras."""
     from fleet.registry import Registry
 
-    cameras = Registry(store_of(store)).cameras(parse_tags(tag))
+    cameras = Registry(store_of(store)).cameras(parse_tags(tag), on_damaged=print_error)
     if as_json:
         print_json({"cameras": [camera.public() for camera in cameras]})
         return
@@ -182,8 +183,15 @@ def edit_camera(
     if no_masks:
         changes |= {"masks": (), "mask_png": None}
     given = _masks(mask)
-    if given.get("masks") and not no_masks:  # added to what is hidden: to uncover a part takes --no-masks
-        given["masks"] = before.masks + given["masks"]
+    if not no_masks:  # added to what is hidden: to uncover a part takes --no-masks
+        if "masks" in given:
+            given["masks"] = before.masks + given["masks"]
+        if "mask_png" in given and before.mask_png:
+            raise UsageError(
+                "it has a mask picture already, which another would uncover in part",
+                "draw both into one PNG and add --no-masks",
+                camera_id,
+            )
     changes |= given | _crop(crop)
     if tag or untag:
         kept = {key: value for key, value in before.tags.items() if key not in (untag or ())}
@@ -196,7 +204,7 @@ def edit_camera(
         from fleet.search_config import load_search
 
         load_search(changes["search"])
-    after = registry.edit(camera_id, changes)
+    after = registry.edit(camera_id, changes, expected_generation=before.generation)
     if as_json:
         print_json(after.public())
         return
@@ -331,7 +339,7 @@ def _read_cameras(file: Path) -> list[Camera]:
         content = yaml.safe_load(file.read_text())
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{file} cannot be read", "give a YAML file with a list of cameras") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45, a date to YAML
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise UsageError(

@@ -30,7 +30,8 @@ def record(
     as_json: Json = False,
 ) -> None:
     """Record frames to learn from, masks burnt in. Files and folders need no end, streams do."""
-    from concurrent.futures import ThreadPoolExecutor
+    import threading
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     from fleet.recordings import record_camera
     from fleet.registry import Registry
@@ -38,6 +39,7 @@ def record(
     if not camera_ids:
         raise UsageError("name the cameras to record", "fleet record ID --for 10m")
     seconds = parse_duration_s(duration) if duration else None
+    stop = threading.Event()
     opened = store_of(store)
     registry = Registry(opened)
     cameras = [registry.camera(camera_id) for camera_id in dict.fromkeys(camera_ids)]
@@ -60,6 +62,7 @@ def record(
                     frames=frames,
                     seconds=seconds,
                     on_frame=lambda _: progress.advance(bars[camera.id]),
+                    stop=stop,
                 )
             except FleetError as error:
                 return {**row, "error": str(error.about(camera.id)), "exit": error.exit_code}
@@ -68,8 +71,13 @@ def record(
             return {**row, "error": str(done.error) if done.error else None, "exit": 1 if done.error else 0}
 
         with ThreadPoolExecutor(len(cameras)) as pool:
-            rows = list(pool.map(one, cameras))
-    exit_code = min((row.pop("exit") for row in rows if row["error"]), default=0)
+            recordings = [pool.submit(one, camera) for camera in cameras]
+            try:
+                wait(recordings)
+            except KeyboardInterrupt:  # only the main thread hears it; what came until now is kept
+                stop.set()
+            rows = [recording.result() for recording in recordings]
+    exit_code = 130 if stop.is_set() else min((row.pop("exit") for row in rows if row["error"]), default=0)
     for row in rows:
         row.pop("exit", None)
     if as_json:

@@ -51,7 +51,9 @@ def retrain(
     from fleet.retrain import retrain as run
     from fleet.search import JOB_PATIENCE_S
 
-    chosen = Registry(store_of(store)).select(camera_ids or (), everything=everything, tags=parse_tags(tag))
+    chosen = Registry(store_of(store)).select(
+        camera_ids or (), everything=everything, tags=parse_tags(tag), on_damaged=print_error
+    )
     opened = store_of(store, patience_s=JOB_PATIENCE_S)
     planned = plan_job(opened, chosen, search, job, fresh=fresh)
     with progress_bars(as_json, planned) as progress:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fleet.cli.app import Json, StoreName, app, console, print_json, print_table, store_of
+from fleet.cli.app import Json, StoreName, app, console, print_error, print_json, print_table, store_of
 
 
 @app.command(rich_help_panel="Serving")
@@ -54,7 +54,7 @@ def status(store: StoreName = None, as_json: Json = False) -> None:
     head = head_of(opened)
     served = {"url": head.url, "pid": head.pid, "answers": answers(head.url)} if head else None
     rows: list[dict[str, Any]] = []
-    for camera in registry.cameras():
+    for camera in registry.cameras(on_damaged=print_error):
         champion = registry.aliases(camera.id).champion
         version = read_version(opened, camera.id, champion) if champion else None
         rows.append(

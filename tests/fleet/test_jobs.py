@@ -48,13 +48,21 @@ def test_a_search_file_that_was_edited_makes_another_job(folder_store, cameras, 
     assert not plan_job(folder_store, cameras, str(tiny_search)).resumed
 
 
-def test_fresh_begins_anew_and_forgets_what_was_trained(folder_store, cameras):
-    plan_job(folder_store, cameras, name="first")
-    for camera in ("dock", "gate", "other"):
-        folder_store.put(layout.trial_key(camera, "f" * 20, "trial.json"), b"{}")
+def test_fresh_begins_anew_and_leaves_other_jobs_their_points(folder_store, cameras):
+    first = plan_job(folder_store, cameras, name="first")
+    folder_store.put(layout.trial_key("dock", "f" * 20, "trial.json"), b"{}")
     fresh = plan_job(folder_store, cameras, name="second", fresh=True)
     assert (fresh.name, fresh.resumed) == ("second", False)
-    assert list(folder_store.list("trials/")) == [layout.trial_key("other", "f" * 20, "trial.json")]
+    assert fresh.salt != first.salt, "a point of it would have the fingerprint of an earlier one"
+    assert plan_job(folder_store, cameras, name="second").salt == fresh.salt
+    assert len(folder_store.list("trials/")) == 1
+
+
+@pytest.mark.parametrize("change", [{"source": "other"}, {"fps": 9}, {"size": "32x32"}, {"masks": ("0,0 1,0 1,1",)}])
+def test_a_camera_that_was_edited_since_makes_it_another_job(folder_store, cameras, change):
+    first = plan_job(folder_store, cameras)
+    edited = make_camera(**{**cameras[0].model_dump(), **change})
+    assert plan_job(folder_store, [edited, *cameras[1:]]).name != first.name
 
 
 def test_a_job_that_was_given_up_by_fresh_is_never_resumed(folder_store, cameras):

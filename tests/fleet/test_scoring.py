@@ -14,7 +14,7 @@ from fleet import layout
 from fleet.detector import DetectorConfig
 from fleet.detector.fit import fit
 from fleet.errors import FrameError, NotFoundError, SourceError
-from fleet.registry import Registry
+from fleet.registry import Registry, make_camera
 from fleet.scoring import LoadedModel, error_map_picture, load_model, prepare, score_images, score_source
 from fleet.versions import ModelVersion, write_version
 
@@ -118,13 +118,21 @@ def test_a_picture_of_other_proportions_is_refused(model, shape):
 
 
 def test_a_map_shows_where_and_on_a_scale_that_is_the_versions_own(model, pictures):
-    usual, strange = (error_map_picture(model, prepare(model, picture)) for picture in (pictures[13], pictures[-1]))
+    camera = make_camera(id="dock", source="here")
+    prepared = (prepare(model, picture) for picture in (pictures[13], pictures[-1]))
+    usual, strange = (error_map_picture(model, picture, camera) for picture in prepared)
     for made in (usual, strange):
         assert (made.dtype, made.shape) == (np.uint8, (24, 32))
     inside, outside = strange[6:14, 6:19], strange[18:, 22:]
     assert inside.mean() > 2 * outside.mean()
     assert inside.max() == 255
     assert usual.mean() < strange.mean() / 1.5, "a scale that each picture had of its own would make both alike"
+
+
+def test_a_mask_that_is_newer_than_the_version_hides_its_part_of_the_map(model, pictures):
+    hiding = make_camera(id="dock", source="here", masks=("0,0 0.5,0 0.5,1 0,1",))
+    made = error_map_picture(model, prepare(model, pictures[-1]), hiding)
+    assert not made[:, :16].any()
 
 
 # -- models

@@ -128,11 +128,11 @@ NAMING = [
     ),
     row("path as a camera", "show-camera ../../etc/passwd", 1, "no such camera", "fleet cameras"),
     row("unknown version", "promote dock-1 20200101T000000Z-abcdef", 1, "no model version", "fleet models dock-1"),
-    row("version that is a path", "promote dock-1 ../dock-2/x", 2, "no key of a store", "no '..'"),
+    row("version that is a path", "promote dock-1 ../dock-2/x", 1, "no model version", "fleet models dock-1"),
     row(
         "score unknown version", "score dock-1 {pictures} --version x", 1, "no model version 'x'", "fleet models dock-1"
     ),
-    row("score by a path", "score dock-1 {pictures} --version ../../x", 2, "no key of a store", "no '..'"),
+    row("score by a path", "score dock-1 {pictures} --version ../../x", 1, "no model version", "fleet models dock-1"),
     row("nothing to roll back to", "rollback dock-1", 1, "no previous champion", "fleet models dock-1"),
     row("score without a model", "score dock-3 {pictures}", 1, "no model yet", "fleet retrain dock-3"),
     row("edit nothing", "edit-camera dock-1", 2, "nothing to change", "fleet edit-camera --help"),

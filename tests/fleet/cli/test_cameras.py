@@ -240,7 +240,8 @@ class TestRemove:
         assert ran.json == {"camera": "dock-1", "removed": True, "objects_deleted": 0}
         assert fleet("show-camera", "dock-1").code == 1
         fleet("add-camera", "dock-1", on_small_fleet.pictures["dock-1"])
-        assert fleet("show-camera", "dock-1", "--json").json["aliases"]["champion"] == champion
+        assert fleet("show-camera", "dock-1", "--json").json["aliases"]["champion"] is None
+        assert fleet("rollback", "dock-1", "--json").json["champion"] == champion
 
     def test_purge_leaves_nothing_of_it(self, fleet: Any, on_small_fleet: Any) -> None:
         fleet("record", "dock-1", "--frames", 3)
