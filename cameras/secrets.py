@@ -46,7 +46,7 @@ def redact(source: str) -> str:
         before = ":".join(_hide(part) for part in _split_outside_references(before, ":"))
     location, mark, query = after.partition("?")
     location, hash_mark, _ = location.partition("#")
-    shown = head + before + at + re.sub(r"=([^/&;]*)", lambda m: "=" + _hide(m[1]), location)
+    shown = head + before + at + re.sub(r"=([^/]*)", lambda m: "=" + _hide(m[1]), location)
     if hash_mark:
         return shown + "#" + HIDDEN
     if mark:

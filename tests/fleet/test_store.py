@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fleet import store as store_module
+from fleet import backends
 from fleet.errors import ConflictError, FleetError, StoreError, UsageError
 from fleet.local_s3 import LocalS3
 from fleet.store import SCHEMA_VERSION, Store, open_store
@@ -37,7 +37,7 @@ class Lossy:
         def call(*arguments: Any) -> Any:
             if self.unreachable_for > 0:
                 self.unreachable_for -= 1
-                raise store_module._Unreachable("no route")
+                raise backends.Unreachable("no route")
             return getattr(self.backend, name)(*arguments)
 
         return call
@@ -479,7 +479,7 @@ def test_an_endpoint_where_nothing_listens_is_given_up_after_the_patience(s3_key
 
 
 def test_a_server_that_takes_connections_and_never_answers_is_given_up(s3_keys: LocalS3, monkeypatch):
-    monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(backends, "READ_TIMEOUT_S", 0.5)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
