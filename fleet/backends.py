@@ -1,8 +1,8 @@
 """What stands behind a `Store`: a folder, or an S3 bucket.
 
-Both do the five things that a store must do, a conditional put among them. A write is seen whole or not at all: a folder
-writes beside and renames, S3 does so by itself. S3 is spoken with boto3: its errors are typed, its listings carry ETags,
-it has conditional PUT. Keys come from the environment or the machine's role, never from the URI.
+Both do the five things that a store must do, a conditional put among them. A write is seen whole or not at all: a
+folder writes beside and renames, S3 does so by itself. S3 is spoken with boto3: its errors are typed, its listings
+carry ETags, it has conditional PUT. Keys come from the environment or the machine's role, never from the URI.
 """
 
 from __future__ import annotations

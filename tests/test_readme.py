@@ -9,7 +9,9 @@ import shlex
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,22 @@ def test_every_endpoint_is_documented() -> None:
     page = (ROOT / "docs/http.md").read_text()
     for path in api.openapi()["paths"]:
         assert path.replace("{camera_id}", "{id}") in page, path
+
+
+def test_a_fleets_tables_are_read_as_the_docs_say(tmp_path: Path) -> None:
+    from cameras.recording import SCHEMA, Row, encode_part
+
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    for camera in ("hall", "dock"):
+        part = tmp_path / f"store/recordings/camera={camera}/date=2026-05-01/x.parquet"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(encode_part([Row(at, 0, "", 4, 4, b"jpeg")]))
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/operate.md").read_text(), re.S)
+    *statements, shown = block.replace("s3://my-fleet/prod", str(tmp_path / "store")).strip().splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join(statements), names)
+    assert sorted(row["camera"] for row in eval(shown, names).to_pylist()) == ["dock", "hall"]
+    assert SCHEMA.field("captured_at").type.tz == "UTC"
 
 
 def _first_frame(video: Path, target: Path) -> None:
