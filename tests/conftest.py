@@ -228,7 +228,7 @@ def _fit_version() -> Callable[..., str]:
 
 @dataclass(frozen=True)
 class SmallFleet:
-    """A folder store with two cameras of image folders, dock-1 and dock-2, and a model each; `dock-3` has none."""
+    """A folder store with three cameras of image folders: dock-1 with a model, dock-2 with two, dock-3 with none."""
 
     root: Path
     pictures: dict[str, Path]
@@ -245,8 +245,9 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> SmallFleet:
     for camera_id, source in pictures.items():
         tags = {"site": "berlin" if camera_id == "dock-1" else "ulm"}
         Registry(store).add(make_camera(id=camera_id, source=str(source), tags=tags))
-    for camera_id in ("dock-1", "dock-2"):
-        fit_version(store, camera_id)
+    fit_version(store, "dock-1")
+    for seed in (0, 1):
+        fit_version(store, "dock-2", seed=seed)
     return SmallFleet(folder / "store", pictures)
 
 

@@ -70,37 +70,45 @@ class TestRecord:
 
 
 class TestModels:
-    def test_versions_with_their_roles(self, fleet: Any, fleet_of_three: Any, fit_version: Any) -> None:
-        newest = fit_version(open_store(fleet_of_three.root), "dock-1", seed=1)
-        shown = fleet("models", "dock-1", "--json").json
-        assert shown["camera"] == "dock-1"
+    """Of dock-2, which has two versions: the champion and the one before it."""
+
+    @pytest.fixture
+    def versions(self, fleet: Any) -> tuple[str, str]:
+        """The previous champion and the champion."""
+        aliases = fleet("show-camera", "dock-2", "--json").json["aliases"]
+        return aliases["previous"], aliases["champion"]
+
+    def test_versions_with_their_roles(self, fleet: Any, versions: tuple[str, str]) -> None:
+        shown = fleet("models", "dock-2", "--json").json
+        assert shown["camera"] == "dock-2"
         old, new = shown["versions"]
-        assert (old["role"], new["role"], new["version"]) == ("previous", "champion", newest)
+        assert [(row["version"], row["role"]) for row in (old, new)] == [
+            (versions[0], "previous"),
+            (versions[1], "champion"),
+        ]
         assert {"sigma", "lambda", "threshold", "pcc_mean", "pcc_std", "collapsed", "frames", "job", "search"} <= set(
             new
         )
-        assert newest in fleet("models", "dock-1").out
+        assert versions[1] in fleet("models", "dock-2").out
 
     def test_none_yet(self, fleet: Any) -> None:
         assert fleet("models", "dock-3", "--json").json == {"camera": "dock-3", "versions": []}
         assert "fleet retrain dock-3" in fleet("models", "dock-3").out
 
-    def test_promote_and_rollback(self, fleet: Any, fleet_of_three: Any, fit_version: Any) -> None:
-        first = fleet("show-camera", "dock-1", "--json").json["aliases"]["champion"]
-        second = fit_version(open_store(fleet_of_three.root), "dock-1", seed=1)
-        back = fleet("rollback", "dock-1", "--json").json
+    def test_promote_and_rollback(self, fleet: Any, versions: tuple[str, str]) -> None:
+        first, second = versions
+        back = fleet("rollback", "dock-2", "--json").json
         assert (back["champion"], back["previous"], back["why"]) == (first, second, "rollback")
-        again = fleet("promote", "dock-1", second, "--why", "it was right", "--json").json
+        again = fleet("promote", "dock-2", second, "--why", "it was right", "--json").json
         assert set(again) == {
             *("camera", "champion", "challenger", "previous", "changed_at", "changed_by", "why", "generation"),
         }
         assert (again["champion"], again["previous"], again["why"]) == (second, first, "it was right")
 
-    def test_for_people(self, fleet: Any, fleet_of_three: Any, fit_version: Any) -> None:
-        first = fleet("show-camera", "dock-1", "--json").json["aliases"]["champion"]
-        fit_version(open_store(fleet_of_three.root), "dock-1", seed=1)
-        assert fleet("rollback", "dock-1").out == f"camera 'dock-1': back to {first}\n"
-        assert fleet("promote", "dock-1", first).out == f"camera 'dock-1': {first} is the champion\n"
+    def test_for_people(self, fleet: Any, versions: tuple[str, str]) -> None:
+        first, second = versions
+        assert fleet("rollback", "dock-2").out == f"camera 'dock-2': back to {first}\n"
+        assert fleet("promote", "dock-2", second).out == f"camera 'dock-2': {second} is the champion\n"
 
 
 SCORE_KEYS = {
@@ -139,10 +147,9 @@ class TestScore:
         ]
         assert sorted(path.name for path in tmp_path.glob("*scores*")) == ["scores.parquet"]
 
-    def test_a_version_by_name(self, fleet: Any, fleet_of_three: Any, fit_version: Any) -> None:
-        first = fleet("show-camera", "dock-1", "--json").json["aliases"]["champion"]
-        fit_version(open_store(fleet_of_three.root), "dock-1", seed=1)
-        ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--version", first, "--json")
+    def test_a_version_by_name(self, fleet: Any, fleet_of_three: Any) -> None:
+        first = fleet("show-camera", "dock-2", "--json").json["aliases"]["previous"]
+        ran = fleet("score", "dock-2", fleet_of_three.pictures["dock-2"], "--version", first, "--json")
         assert json.loads(ran.out.splitlines()[0])["model_version"] == first
 
     def test_for_people(self, fleet: Any, fleet_of_three: Any) -> None:
