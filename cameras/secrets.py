@@ -67,7 +67,7 @@ def check_no_secret(source: str) -> None:
         return
     before, at, after = rest.rpartition("@")
     user, *passwords = _split_outside_references(before, ":") if at else [""]
-    literal_user = user and not REFERENCE.fullmatch(user) and not passwords  # `rtsp://token@host`
+    literal_user = user and not REFERENCE.fullmatch(user) and not any(passwords)  # `rtsp://token@host`
     literal_password = any(p and not REFERENCE.fullmatch(p) for p in passwords)
     values = _NAMED_VALUE.findall(after)
     literal_value = any(not _is_harmless(name, value) and not REFERENCE.fullmatch(value) for name, value in values)
