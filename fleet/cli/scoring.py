@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,9 @@ def score(
     camera_id: CameraId,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video, folder or stream.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE.parquet", help="Write the scores there.")] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, help="Stop after so many; streams have no end.")
+    ] = None,
     version: Version = None,
     store: StoreName = None,
     as_json: Json = False,
@@ -31,7 +35,7 @@ def score(
     if out is not None:
         _check_out(out)
     scores = []
-    for row in _scores(store, camera_id, source, version):
+    for row in islice(_scores(store, camera_id, source, version), frames):
         if as_json:
             print_json(_public(row))
         scores.append(row)

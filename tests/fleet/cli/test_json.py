@@ -129,6 +129,10 @@ class TestScore:
             assert row["anomalous"] == (row["pcc"] < row["threshold"])
             assert row["score"] == pytest.approx(1 - row["pcc"])
 
+    def test_so_many_frames_and_no_more(self, fleet: Any, fleet_of_three: Any) -> None:
+        ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--frames", 5, "--json")
+        assert [json.loads(line)["frame"] for line in ran.out.splitlines()] == [0, 1, 2, 3, 4]
+
     def test_scores_of_the_training_frames_are_the_calibration(self, fleet: Any, fleet_of_three: Any) -> None:
         """Training and scoring prepare frames by the same code."""
         from fleet.versions import calibration
