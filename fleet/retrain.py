@@ -30,7 +30,8 @@ from fleet.store import Store
 from fleet.tables import table_to_bytes
 
 if TYPE_CHECKING:
-    from fleet.search import CameraFrames, TrialResult
+    from fleet.search import TrialResult
+    from fleet.trial import CameraFrames
 
 __all__ = ["MIN_FRAMES", "Progress", "retrain"]
 
@@ -154,8 +155,8 @@ def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int,
 
     from cameras.recording import read_recording
     from fleet.recordings import read_parts
-    from fleet.search import JOB_PATIENCE_S
     from fleet.store import open_store
+    from fleet.trial import JOB_PATIENCE_S
 
     try:
         store = open_store(store_uri, patience_s=JOB_PATIENCE_S)
@@ -206,7 +207,8 @@ def _train_chunk(
 ) -> Iterable[CameraResult]:
     import ray
 
-    from fleet.search import CameraFrames, search
+    from fleet.search import search
+    from fleet.trial import CameraFrames
 
     config, members = chunk
     progress.stage(f"reading the frames of {len(members)} cameras")

@@ -49,7 +49,7 @@ def retrain(
     from fleet.jobs import plan_job
     from fleet.registry import Registry
     from fleet.retrain import retrain as run
-    from fleet.search import JOB_PATIENCE_S
+    from fleet.trial import JOB_PATIENCE_S
 
     chosen = Registry(store_of(store)).select(
         camera_ids or (), everything=everything, tags=parse_tags(tag), on_damaged=print_error

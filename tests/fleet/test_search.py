@@ -20,9 +20,11 @@ from ray.tune.schedulers import TrialScheduler
 from fleet.cluster import scratch_folder
 from fleet.detector import DetectorConfig
 from fleet.errors import StoreError
-from fleet.search import CameraFrames, PerCameraHalving, TrialResult, _last_line, _scheduler, fingerprint, search
+from fleet.halving import PerCameraHalving, scheduler_of
+from fleet.search import TrialResult, _last_line, search
 from fleet.search_config import Point, SearchConfig, parse_search
 from fleet.store import Store, open_store
+from fleet.trial import CameraFrames, fingerprint
 
 STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
 INCUMBENT = Point(sigma=0.1, lam=1.0)
@@ -83,7 +85,7 @@ def test_the_incumbent_is_never_stopped_and_others_are():
 def test_a_poor_camera_does_not_lose_its_points_to_a_good_one():
     """The real ASHA: every point of the poor camera is below every one of the good camera, and its best one goes on."""
     config = parse_search("detector: {epochs: 8}\nscheduler: {kind: asha, grace_epochs: 2, reduction_factor: 2}", "x")
-    halving = _scheduler(config)
+    halving = scheduler_of(config)
     sigmas = (0.01, 0.05, 0.5, 1.0)
     trials = [trial(camera, sigma) for sigma in sigmas for camera in ("good", "poor")]
     for each in trials:
@@ -118,7 +120,7 @@ def test_a_fingerprint_changes_with_everything_that_changes_a_fit(monkeypatch):
         fingerprint("dock", "d", config, "other"),
     ]
     assert fingerprint("dock", "d", DetectorConfig(), "bic-gain") == base
-    monkeypatch.setattr("fleet.search.FIT_VERSION", 10**6)
+    monkeypatch.setattr("fleet.trial.FIT_VERSION", 10**6)
     others.append(fingerprint("dock", "d", config, "bic-gain"))
     assert len({base, *others}) == 7
 

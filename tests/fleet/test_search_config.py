@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleet.errors import UsageError
-from fleet.search import detector_config
 from fleet.search_config import Point, SearchConfig, built_in_searches, load_search, parse_search
+from fleet.trial import detector_config
 
 
 def refused(text: str) -> str:
