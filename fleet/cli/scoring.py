@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cameras.secrets import check_no_secret
 from fleet.cli.app import CameraId, Json, StoreName, app, console, print_json, print_table, store_of
 from fleet.errors import FleetError, UsageError
 
@@ -87,6 +88,7 @@ def _scores(store: str | None, camera_id: str, source: str, version: str | None)
     from fleet.registry import Registry
     from fleet.scoring import load_model, score_source
 
+    check_no_secret(source)  # shells keep a history
     opened = store_of(store)
     camera = Registry(opened).camera(camera_id)
     model = load_model(opened, camera_id, version)
