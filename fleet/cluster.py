@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import FleetError
+from fleet.processes import is_alive
 from fleet.store import Store
 
 __all__ = ["Head", "connect", "head_of", "own_ray", "scratch_folder", "write_head"]
@@ -45,16 +46,11 @@ class Head:
 
 def head_of(store: Store) -> Head | None:
     """The head that serves this store on this machine, if its process lives."""
-    import psutil
-
     try:
         head = Head(**json.loads(_head_file(store).read_text()))
-        process = psutil.Process(head.pid)
-        # The number of a process is used again: it is the same one only if it also began at the same time.
-        alive = abs(process.create_time() - head.started_at) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, TypeError, psutil.Error):
+        return head if is_alive(head.pid, head.started_at) else None
+    except (OSError, ValueError, TypeError):
         return None
-    return head if alive else None
 
 
 def write_head(store: Store, head: Head | None) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleet.errors import ConflictError, FleetError
+from fleet.processes import is_alive
 from fleet.store import Store
 
 __all__ = ["EXPIRES_AFTER_S", "RENEWED_EVERY_S", "held"]
@@ -84,13 +85,8 @@ def _mine() -> dict[str, Any]:
 
 def _may_live(lease: dict[str, Any]) -> bool:
     """Whether the holder may still be there: known on this machine, a guess by the clock on another."""
-    import psutil
-
     if lease["host"] == socket.gethostname():
-        try:
-            return abs(psutil.Process(lease["pid"]).create_time() - lease["started_at"]) < 1
-        except psutil.Error:
-            return False
+        return is_alive(lease["pid"], lease["started_at"])
     unseen_s = (datetime.now(UTC) - datetime.fromisoformat(lease["seen_at"])).total_seconds()
     return unseen_s < 10 * EXPIRES_AFTER_S  # clocks differ; the watch in `_acquire` decides
 

@@ -50,7 +50,6 @@ def serve_until_stopped(
         ConflictError: this store is served already.
         FleetError: the port is taken or may not be used.
     """
-    check_free(store, host, port)
     ended = threading.Event()
 
     def interrupt(*_: object) -> None:  # what takes half a minute to come up must not take that long to be stopped
