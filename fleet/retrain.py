@@ -275,7 +275,7 @@ def _store_winner(
     """The point that won becomes a version, and the version the champion."""
     from safetensors.numpy import load
 
-    from fleet.detector import Detector
+    from fleet.detector import MleDetector
     from fleet.detector.select import choose
     from fleet.versions import ModelVersion, write_version
 
@@ -291,7 +291,7 @@ def _store_winner(
         raise FleetError("the weights of its best point are gone", f"fleet retrain {camera.id} --fresh", camera.id)
     tensors = load(weights)
     name = hashlib.sha256(f"{job.name} {camera.id}".encode()).hexdigest()[:6]
-    detector = Detector.from_state(tensors, winner.detector)
+    detector = MleDetector.from_state(tensors, winner.detector)
     times = known["captured_at"]
     version = ModelVersion.model_validate(
         {

@@ -17,7 +17,7 @@ from fleet.store import Store
 from fleet.versions import ModelVersion, load_detector, read_version
 
 if TYPE_CHECKING:
-    from fleet.detector import Detector
+    from fleet.detector import MleDetector
 
 __all__ = ["LoadedModel", "Score", "Verdict", "error_map_picture", "load_model", "score_images", "score_source"]
 
@@ -59,7 +59,7 @@ class LoadedModel:
     """A version with its detector, ready to score."""
 
     version: ModelVersion
-    detector: Detector
+    detector: MleDetector
 
 
 def load_model(store: Store, camera: str, version: str | None = None) -> LoadedModel:
@@ -98,7 +98,7 @@ def score_images(model: LoadedModel, prepared: Sequence[np.ndarray]) -> list[Ver
             rule=version.rule,
             anomalous=bool(pcc < version.threshold),
         )
-        for pcc in model.detector.score(np.stack(prepared))
+        for pcc in model.detector.pcc(np.stack(prepared))
     ]
 
 

@@ -18,7 +18,7 @@ from fleet.store import Store
 from fleet.tables import table_from_bytes, table_to_bytes
 
 if TYPE_CHECKING:
-    from fleet.detector import Detector
+    from fleet.detector import MleDetector
 
 __all__ = ["ModelVersion", "calibration", "load_detector", "read_version", "trials", "versions", "write_version"]
 
@@ -29,7 +29,7 @@ class ModelVersion(BaseModel):
     Attributes:
         preprocessing: the camera's, as it was when the frames were read; used with this version for ever.
         frame_width, frame_height: of the frames it was trained on, before preprocessing.
-        detector: the detector's own settings and scales (`Detector.state`).
+        detector: the detector's own settings and scales (`MleDetector.state`).
         reason: why this point of the search won, a sentence.
         fingerprint: of the winning trial: camera, frames, preprocessing, point and fit code version.
     """
@@ -115,7 +115,7 @@ def versions(store: Store, camera: str) -> list[ModelVersion]:
     return sorted((read_version(store, camera, name) for name in names), key=lambda version: version.created_at)
 
 
-def load_detector(store: Store, version: ModelVersion) -> Detector:
+def load_detector(store: Store, version: ModelVersion) -> MleDetector:
     """The fitted detector of a version.
 
     Raises:
@@ -124,14 +124,14 @@ def load_detector(store: Store, version: ModelVersion) -> Detector:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    from fleet.detector import Detector
+    from fleet.detector import MleDetector
 
     key = layout.model_key(version.camera, version.version, "model.safetensors")
     data = store.get(key)
     try:
         if data is None:
             raise KeyError(key)
-        return Detector.from_state(load(data), version.detector)
+        return MleDetector.from_state(load(data), version.detector)
     except (SafetensorError, KeyError, ValueError, RuntimeError):
         raise StoreError(
             f"the weights of version {version.version} are missing or damaged",

@@ -7,7 +7,7 @@ lives in its module alone: a package cannot hold a function and a module of one 
     from fleet.detector.fit import fit
 
     detector = fit(frames)                # uint8 (N, H, W)
-    unusual = detector.flag(detector.score(frames))
+    unusual = detector.flag(detector.pcc(frames))
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fleet.detector.config import DetectorConfig, paper_batch_size
-    from fleet.detector.detector import Detector
+    from fleet.detector.detector import Channel, Detector, Scores
     from fleet.detector.fit import Fitting
+    from fleet.detector.footage import Footage
+    from fleet.detector.mle import MleDetector
     from fleet.detector.model import Autoencoder, entropy_loss, reconstruction_loss
     from fleet.detector.reference import median_frame, median_pcc
     from fleet.detector.score import error_map, pcc
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
 __all__ = [
     "OBJECTIVES",
     "Autoencoder",
+    "Channel",
     "Choice",
     "Detector",
     "DetectorConfig",
     "EpochStats",
     "Fitting",
+    "Footage",
+    "MleDetector",
     "Objective",
+    "Scores",
     "bic_gain",
     "choose",
     "entropy_loss",
@@ -50,8 +56,10 @@ __all__ = [
 
 _HOMES = {
     "config": ("DetectorConfig", "paper_batch_size"),
-    "detector": ("Detector",),
+    "detector": ("Channel", "Detector", "Scores"),
     "fit": ("Fitting",),
+    "footage": ("Footage",),
+    "mle": ("MleDetector",),
     "model": ("Autoencoder", "entropy_loss", "reconstruction_loss"),
     "reference": ("median_frame", "median_pcc"),
     "score": ("error_map", "pcc"),

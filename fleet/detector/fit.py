@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cameras.errors import FleetError, UsageError
 from fleet.detector.config import DetectorConfig, paper_batch_size
-from fleet.detector.detector import Detector
 from fleet.detector.frames import check_frames, check_mask, chunks, evenly_spaced
+from fleet.detector.mle import MleDetector
 from fleet.detector.model import Autoencoder, load_model, loss_terms, reconstruct, to_frames, to_tensor
 from fleet.detector.score import error_map, pcc
 from fleet.detector.stats import EpochStats, effective_rank, rank_correlation
@@ -35,7 +35,7 @@ def fit(
     valid: NDArray[np.bool_] | None = None,
     on_epoch: Callable[[EpochStats], object] | None = None,
     device: str = "cpu",
-) -> Detector:
+) -> MleDetector:
     """Fit a detector to the frames of one camera, events and all.
 
     Args:
@@ -130,7 +130,7 @@ class Fitting:
         self.curve.append(self._measure(reconstruction, entropy, total))
         return self.curve[-1]
 
-    def detector(self) -> Detector:
+    def detector(self) -> MleDetector:
         """What is fitted now. Later epochs leave it as it is."""
         weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
         model = load_model(weights, self.model.height, self.model.width, self.model.channels, self.config)
@@ -146,7 +146,7 @@ class Fitting:
         white = int(np.searchsorted(np.cumsum(counts), 0.999 * counts.sum()))
         threshold, mean, std = paper_threshold(calibration, self.config.kappa)
         map_scale = max(white, 1) / (_MAP_STEPS - 1)  # never 0: pictures divide by it
-        return Detector(self.config, model, threshold, mean, std, map_scale, calibration, tuple(self.curve))
+        return MleDetector(self.config, model, threshold, mean, std, map_scale, calibration, tuple(self.curve))
 
     @torch.inference_mode()
     def _measure(self, reconstruction: float, entropy: float, total: float) -> EpochStats:

@@ -255,7 +255,7 @@ def test_a_version_scores_the_frames_it_learnt_as_it_says(mixed):
         (part,) = part_keys(mixed.store, mixed.cameras[name])
         jpegs = pq.read_table(io.BytesIO(mixed.store.get(part)))["jpeg"].to_pylist()
         frames = np.stack([preprocess(decode_image(jpeg), version.preprocessing) for jpeg in jpegs])
-        np.testing.assert_allclose(detector.score(frames), [row["pcc"] for row in rows], atol=1e-6)
+        np.testing.assert_allclose(detector.pcc(frames), [row["pcc"] for row in rows], atol=1e-6)
         assert version.threshold == pytest.approx(version.pcc_mean - version.kappa * version.pcc_std)
 
 

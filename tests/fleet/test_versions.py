@@ -9,7 +9,7 @@ import pytest
 
 from cameras.camera import Preprocessing
 from fleet import layout
-from fleet.detector import Detector, DetectorConfig
+from fleet.detector import DetectorConfig, MleDetector
 from fleet.detector.fit import fit
 from fleet.errors import NotFoundError, StoreError
 from fleet.store import Store
@@ -19,12 +19,12 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
+def detector() -> MleDetector:
     frames = np.random.default_rng(0).integers(0, 255, (24, 16, 16), np.uint8)
     return fit(frames, DetectorConfig(epochs=1, latent=4))
 
 
-def version_of(detector: Detector, name: str = "v1", created_at: datetime = NOON) -> ModelVersion:
+def version_of(detector: MleDetector, name: str = "v1", created_at: datetime = NOON) -> ModelVersion:
     return ModelVersion.model_validate(
         {
             "camera": "dock",
@@ -55,7 +55,7 @@ def version_of(detector: Detector, name: str = "v1", created_at: datetime = NOON
     )
 
 
-def write(store: Store, version: ModelVersion, detector: Detector) -> None:
+def write(store: Store, version: ModelVersion, detector: MleDetector) -> None:
     rows = [{"frame": 0, "pcc": 0.9}]
     write_version(store, version, detector.state()[0], [{"sigma": 0.1, "lambda": 1.0}], rows)
 
@@ -72,7 +72,7 @@ def test_a_detector_that_was_stored_scores_as_it_did(store, detector):
     version = version_of(detector)
     write(store, version, detector)
     frames = np.random.default_rng(1).integers(0, 255, (5, 16, 16), np.uint8)
-    np.testing.assert_array_equal(load_detector(store, version).score(frames), detector.score(frames))
+    np.testing.assert_array_equal(load_detector(store, version).pcc(frames), detector.pcc(frames))
 
 
 def test_the_manifest_is_written_last(detector, folder_store, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleet.detector import Detector, DetectorConfig
+from fleet.detector import DetectorConfig, MleDetector
 from fleet.detector.fit import fit
 
 # 160 frames in batches of 16: enough steps, at a rate above the paper's, for a network to respond within a second.
@@ -47,7 +47,7 @@ def scene() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def fitted(scene: np.ndarray) -> Detector:
+def fitted(scene: np.ndarray) -> MleDetector:
     """Fitted with a working latent."""
     return fit(scene, DetectorConfig(**QUICK.to_dict() | {"lam": 0.0}))
 

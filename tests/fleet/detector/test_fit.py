@@ -72,7 +72,7 @@ def test_masked_pixels_count_nowhere(scene, quick):
     for frames in (scene, other):
         detector = fit(frames, replace(quick, epochs=2, lam=0.1), valid)
         curve = [stats.to_dict() for stats in detector.curve]
-        results.append((curve, detector.threshold, detector.map_scale, detector.score(frames).tolist()))
+        results.append((curve, detector.threshold, detector.map_scale, detector.pcc(frames).tolist()))
         results[-1] += (detector.error_map(frames).tolist(),)
     assert results[0] == results[1]
 
@@ -92,9 +92,9 @@ def test_a_detector_does_not_change_with_later_epochs(scene, quick):
     fitting = Fitting(scene, replace(quick, lam=0.0))
     fitting.epoch()
     detector = fitting.detector()
-    before = detector.score(scene)
+    before = detector.pcc(scene)
     fitting.epoch()
-    assert np.array_equal(detector.score(scene), before)
+    assert np.array_equal(detector.pcc(scene), before)
 
 
 def test_two_frames_are_enough(quick):

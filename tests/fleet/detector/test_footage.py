@@ -1,46 +1,30 @@
-"""A short fit of real footage: UCSD Ped2 as one camera of which one frame in five shows something unusual."""
+"""Footage: which frames are neighbours, and what is no footage."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from fleet.detector.config import DetectorConfig
-from fleet.detector.fit import fit
-from fleet.detector.reference import median_pcc
-
-PED2 = Path(__file__).parents[3].parent / "shared/data/ucsd_ped2"
-CLIPS = [f"train_{i:02d}" for i in range(1, 17)] + [f"test_{i:02d}" for i in (1, 2, 4, 5, 7, 12)]
-
-pytestmark = [
-    pytest.mark.footage,
-    pytest.mark.skipif(not PED2.exists(), reason=f"the real footage is not at {PED2}: see its README"),
-]
+from cameras.errors import UsageError
+from fleet.detector.footage import Footage
 
 
-@pytest.fixture(scope="module")
-def ped2() -> tuple[np.ndarray, np.ndarray]:
-    """450 grey frames of 48 x 32 and their labels: every eighth."""
-    frames, labels = [], []
-    for clip in CLIPS:
-        paths = sorted((PED2 / "frames" / clip).glob("*.jpg"))
-        for path, label in list(zip(paths, np.load(PED2 / "labels" / f"{clip}.npy"), strict=True))[::8]:
-            frames.append(cv2.resize(cv2.imread(str(path), 0), (48, 32), interpolation=cv2.INTER_AREA))
-            labels.append(label)
-    return np.stack(frames), np.array(labels)
+def test_places_count_from_the_start_of_each_clip():
+    footage = Footage.of(np.zeros((5, 16, 16), np.uint8), fps=2, clip=np.array([4, 4, 4, 7, 7]))
+    assert footage.place_in_clip().tolist() == [0, 1, 2, 0, 1]
+    assert footage[1:4].place_in_clip().tolist() == [0, 1, 0]
+    assert footage.times_s.tolist() == [0, 0.5, 1, 1.5, 2]
 
 
-@pytest.mark.parametrize("lam", [0.0, 1.0], ids=["plain", "entropy"])
-def test_cyclists_and_carts_stand_out_on_ped2(ped2, lam: float):
-    frames, labels = ped2
-    detector = fit(frames, DetectorConfig(lam=lam, epochs=12))
-    assert roc_auc_score(labels, -detector.score(frames)) > 0.82
+def test_no_frames_are_footage_too():
+    assert Footage.of(np.zeros((0, 16, 16), np.uint8), fps=2).place_in_clip().tolist() == []
 
 
-def test_the_median_frame_alone_finds_them_too(ped2):
-    frames, labels = ped2
-    assert roc_auc_score(labels, -median_pcc(frames)) > 0.8
+def test_times_that_stand_still_inside_a_clip_are_refused():
+    frames = np.zeros((2, 16, 16), np.uint8)
+    with pytest.raises(UsageError, match="do not rise"):
+        Footage(frames, np.zeros(2), np.zeros(2, np.int64))
+    Footage(frames, np.zeros(2), np.arange(2))  # another clip may begin at the same time
+
+
+def test_as_many_times_and_clips_as_frames():
+    with pytest.raises(UsageError, match="one of each a frame"):
+        Footage(np.zeros((2, 16, 16), np.uint8), np.arange(3.0), np.zeros(2, np.int64))
