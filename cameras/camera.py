@@ -5,22 +5,33 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
     ValidationError,
+    model_validator,
 )
 
 from cameras.errors import FrameError, UsageError
 from cameras.secrets import check_no_secret, redact
 
-__all__ = ["Camera", "Polygon", "Preprocessing", "Size", "check_id", "parse_polygon", "validation_message"]
+__all__ = [
+    "AlertRule",
+    "Camera",
+    "Polygon",
+    "Preprocessing",
+    "Size",
+    "check_id",
+    "parse_polygon",
+    "validation_message",
+]
 
 _ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -180,6 +191,61 @@ class Preprocessing(BaseModel):
     )
 
 
+class AlertRule(BaseModel):
+    """From which score on a frame is anomalous. It is applied to the scores that a model version keeps of its training
+    frames, so that a change holds at once and for every version. What is None is as the rule has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+    rule: Literal["paper", "tail", "reference", "budget"] | None = Field(
+        None, title="Rule", description="paper, tail, reference or budget; none is the one that the model came with."
+    )
+    kappa: float | None = Field(
+        None,
+        ge=-100,
+        le=100,
+        title="Kappa",
+        description="paper: PCC lies so many standard deviations below its mean.",
+    )
+    p: float | None = Field(
+        None,
+        ge=1e-9,
+        le=0.5,
+        title="Tail probability",
+        description="tail: a usual frame's score is above the threshold with this probability.",
+    )
+    quantile: float | None = Field(
+        None, ge=0.5, le=1, title="Quantile", description="reference: of the scores in the event-free window."
+    )
+    reference_share: float | None = Field(
+        None,
+        ge=0.001,
+        le=1,
+        title="Reference share",
+        description="reference: the first so many of the training frames are free of events, where no times are given.",
+    )
+    reference_from: AwareDatetime | None = Field(
+        None, title="Reference from", description="reference: when the event-free window begins, with its UTC offset."
+    )
+    reference_to: AwareDatetime | None = Field(None, title="Reference to", description="reference: when it ends.")
+    per_day: float | None = Field(
+        None, ge=0.001, le=100_000, title="Alerts a day", description="budget: at most so many events a day."
+    )
+    drift_s: float | None = Field(
+        None,
+        ge=0,
+        le=604_800,
+        title="Drift window",
+        description="Any rule: seconds of the running median of recent scores that is subtracted; 0 for none.",
+    )
+
+    @model_validator(mode="after")
+    def _window_has_a_length(self) -> AlertRule:
+        if self.reference_from and self.reference_to and not self.reference_from < self.reference_to:
+            raise ValueError("the reference window ends before it begins")
+        return self
+
+
 class Camera(Preprocessing):
     """One fixed camera, as it is registered.
 
@@ -205,6 +271,11 @@ class Camera(Preprocessing):
         title="Search",
         description="The search that retraining uses: paper, default, quick, or the path of a YAML file.",
         max_length=1024,
+    )
+    alert: AlertRule = Field(
+        default_factory=AlertRule,
+        title="Alert",
+        description="From which score on a frame is anomalous; changed at any time, without retraining.",
     )
     registered_at: datetime = Field(
         default_factory=lambda: datetime.now(UTC), title="Registered at", description="UTC."

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fleet.cli.alert_options import (
+    AlertsPerDay,
+    Drift,
+    Kappa,
+    Quantile,
+    ReferenceWindow,
+    Rule,
+    TailP,
+    alert_changes,
+)
 from fleet.cli.app import (
     CameraId,
     Json,
@@ -64,6 +74,13 @@ def add_camera(
     crop: Crop = None,
     tag: NewTags = None,
     search: Search = None,
+    rule: Rule = None,
+    kappa: Kappa = None,
+    tail_p: TailP = None,
+    quantile: Quantile = None,
+    reference: ReferenceWindow = None,
+    alerts_per_day: AlertsPerDay = None,
+    drift: Drift = None,
     no_probe: NoProbe = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a camera of this id.")] = False,
     store: StoreName = None,
@@ -73,6 +90,7 @@ def add_camera(
     from fleet.registry import Registry, make_camera
 
     given = _given(fps=fps, size=size, color=color, search=search and _search(search))
+    given["alert"] = alert_changes(rule, kappa, tail_p, quantile, reference, alerts_per_day, drift)
     camera = make_camera(
         id=camera_id, source=_absolute(source), **given, **_masks(mask), **_crop(crop), tags=parse_tags(tag)
     )
@@ -169,10 +187,20 @@ def edit_camera(
     tag: NewTags = None,
     untag: Annotated[list[str] | None, typer.Option("--untag", metavar="KEY", help="Remove a tag.")] = None,
     search: Search = None,
+    rule: Rule = None,
+    kappa: Kappa = None,
+    tail_p: TailP = None,
+    quantile: Quantile = None,
+    reference: ReferenceWindow = None,
+    alerts_per_day: AlertsPerDay = None,
+    drift: Drift = None,
     store: StoreName = None,
     as_json: Json = False,
 ) -> None:
-    """Change a camera. What its champion sees stays as it was trained until the camera is retrained."""
+    """Change a camera. What its champion sees stays as it was trained until the camera is retrained.
+
+    The alert rule is the exception: it holds at once.
+    """
     from fleet.registry import Registry
 
     registry = Registry(store_of(store))
@@ -196,6 +224,9 @@ def edit_camera(
     if tag or untag:
         kept = {key: value for key, value in before.tags.items() if key not in (untag or ())}
         changes["tags"] = kept | parse_tags(tag)
+    alert = alert_changes(rule, kappa, tail_p, quantile, reference, alerts_per_day, drift)
+    if alert:
+        changes["alert"] = before.alert.model_dump() | alert
     if not changes:
         raise UsageError(
             "nothing to change was given", f"see fleet edit-camera --help, or fleet show-camera {camera_id}"
@@ -213,6 +244,8 @@ def edit_camera(
         console().print(f"its champion still sees frames as before: retrain to apply: fleet retrain {camera_id}")
     if (after.source, after.fps) != (before.source, before.fps):
         console().print(f"recordings of the old source or rate are not learnt from: fleet record {camera_id} --for 10m")
+    if alert and registry.aliases(camera_id).champion:
+        console().print(f"its alert rule holds at once; what each rule comes to: fleet thresholds {camera_id}")
 
 
 @app.command(rich_help_panel="Cameras")
@@ -369,7 +402,7 @@ def _read_cameras(file: Path) -> list[Camera]:
     return cameras
 
 
-_YAML_FIELDS = frozenset({"id", "source", "fps", "size", "color", "masks", "crop", "tags", "search"})
+_YAML_FIELDS = frozenset({"id", "source", "fps", "size", "color", "masks", "crop", "tags", "search", "alert"})
 
 
 def _one_line(value: Any) -> Any:
