@@ -24,6 +24,10 @@ from fleet.store import Store
 __all__ = ["CameraResult", "Job", "finish_job", "finished_cameras", "plan_job", "write_camera_state"]
 
 
+PAPER_TWINS = {"default": "paper", "quick": "paper-quick"}
+"""What `--detector paper` makes of the built-in searches."""
+
+
 @dataclass(frozen=True)
 class CameraResult:
     """What came of one camera. `lambda` is `lam` here; `to_dict` gives the public names."""
@@ -74,12 +78,19 @@ class Job:
 
 
 def plan_job(
-    store: Store, cameras: Sequence[Camera], search: str | None = None, name: str | None = None, *, fresh: bool = False
+    store: Store,
+    cameras: Sequence[Camera],
+    search: str | None = None,
+    name: str | None = None,
+    *,
+    detector: str | None = None,
+    fresh: bool = False,
 ) -> Job:
     """The job of this plan that is unfinished, or a new one, recorded in the store.
 
     Args:
         search: for all cameras, instead of each camera's own.
+        detector: evidence or paper, of the search that is asked for; None takes it as it is.
         name: for the job; without it the job is named after its time and plan.
         fresh: do not resume, and use no point that an earlier job has finished.
 
@@ -95,7 +106,7 @@ def plan_job(
         wanted = search or camera.search
         if wanted not in loaded:
             try:
-                loaded[wanted] = load_search(wanted)
+                loaded[wanted] = _search_of(wanted, detector)
             except FleetError as error:
                 raise (error if search else error.about(camera.id)) from None
         searches[camera.id] = loaded[wanted]
@@ -113,9 +124,22 @@ def plan_job(
     except ConflictError:
         if name is None:  # the same command within a second: that job is running, or the next second names another
             time.sleep(1)
-            return plan_job(store, cameras, search, fresh=fresh)
+            return plan_job(store, cameras, search, detector=detector, fresh=fresh)
         raise ConflictError(f"there is a job '{job.name}' already", "give another --job NAME") from None
     return replace(job, generation=written["generation"])
+
+
+def _search_of(name: str, detector: str | None) -> SearchConfig:
+    """A search by name or file; with a detector the built-in search of that name for it."""
+    if detector not in (None, "evidence", "paper"):
+        raise UsageError(f"there is no detector '{str(detector)[:60]}'", "--detector evidence, or paper")
+    config = load_search(PAPER_TWINS.get(name, name) if detector == "paper" else name)
+    kind = config.detector.kind
+    if detector not in (None, kind):
+        raise UsageError(
+            f"the search '{name[:120]}' fits the detector '{kind}'", f"--detector {kind}, or another --search"
+        )
+    return config
 
 
 def _plan(cameras: Sequence[Camera], searches: dict[str, SearchConfig]) -> str:

@@ -30,6 +30,8 @@ from fleet.store import Store
 from fleet.tables import table_to_bytes
 
 if TYPE_CHECKING:
+    from fleet.detector.evidence import EvidenceDetector
+    from fleet.detector.mle import MleDetector
     from fleet.search import TrialResult
     from fleet.trial import CameraFrames
 
@@ -154,6 +156,7 @@ def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int,
     import numpy as np
 
     from cameras.recording import read_recording
+    from fleet.detector.footage import Footage
     from fleet.recordings import read_parts
     from fleet.store import open_store
     from fleet.trial import JOB_PATIENCE_S
@@ -170,9 +173,13 @@ def _load(store_uri: str, camera: Camera, parts: Sequence[str], max_frames: int,
             )
         digest = hashlib.sha256(np.ascontiguousarray(recorded.frames).data)
         valid = b"" if recorded.valid is None else recorded.valid.tobytes()
+        footage = Footage.captured(recorded.frames, recorded.captured_at, recorded.clip)
+        digest.update(footage.times_s.tobytes() + footage.clip.tobytes())
         digest.update(valid + (camera.preprocessing.model_dump_json() + salt).encode())
         known = {
             "digest": digest.hexdigest(),
+            "times_s": footage.times_s,
+            "clips": footage.clip,
             "valid": recorded.valid,
             "captured_at": recorded.captured_at,
             "index": recorded.index,
@@ -227,7 +234,9 @@ def _train_chunk(
             yield CameraResult(camera_id, error=str(known))
             continue
         knowledge[camera_id] = known
-        loaded[camera_id] = CameraFrames(camera_id, frames_ref, known["valid"], known["digest"])
+        loaded[camera_id] = CameraFrames(
+            camera_id, frames_ref, known["valid"], known["digest"], times_s=known["times_s"], clip=known["clips"]
+        )
     if not loaded:
         return
     progress.searching(list(loaded), len(config.points()) * config.detector.epochs)
@@ -275,9 +284,10 @@ def _store_winner(
     """The point that won becomes a version, and the version the champion."""
     from safetensors.numpy import load
 
-    from fleet.detector import MleDetector
+    from fleet.alerting import calibration_of
     from fleet.detector.select import choose
-    from fleet.versions import ModelVersion, write_version
+    from fleet.detector.threshold import DEFAULT_RULE, make_rule
+    from fleet.versions import ModelVersion, detector_of, write_version
 
     done = [trial for trial in trials if trial.status == "done" and trial.objective is not None]
     if not done:
@@ -291,8 +301,11 @@ def _store_winner(
         raise FleetError("the weights of its best point are gone", f"fleet retrain {camera.id} --fresh", camera.id)
     tensors = load(weights)
     name = hashlib.sha256(f"{job.name} {camera.id}".encode()).hexdigest()[:6]
-    detector = MleDetector.from_state(tensors, winner.detector)
+    detector = detector_of(tensors, winner.detector)
     times = known["captured_at"]
+    calibration = _calibration_rows(detector, known)
+    # The paper's own where it is the paper's detector. What a camera's alert policy says goes before it, later.
+    rule = make_rule("paper", kappa=config.detector.kappa) if detector.method == "mle" else make_rule(DEFAULT_RULE)
     version = ModelVersion.model_validate(
         {
             "camera": camera.id,
@@ -309,11 +322,14 @@ def _store_winner(
             "last_frame_at": _utc(times[-1]),
             "sigma": point.sigma,
             "lambda": point.lam,
+            "cap": point.cap,
             "objective_name": config.objective,
             "objective": winner.objective,
             "reason": choice.reason,
+            "rule": rule.name,
             "kappa": config.detector.kappa,
             "threshold": detector.threshold,
+            "score_threshold": rule.threshold(calibration_of(calibration)),
             "pcc_mean": detector.pcc_mean,
             "pcc_std": detector.pcc_std,
             "collapsed": detector.collapsed,
@@ -322,10 +338,6 @@ def _store_winner(
             "detector": winner.detector,
         }
     )
-    calibration = [
-        {"frame": int(index), "clip": str(clip), "captured_at": _utc(at), "pcc": float(pcc)}
-        for index, clip, at, pcc in zip(known["index"], known["clip"], times, detector.calibration, strict=True)
-    ]
     write_version(store, version, tensors, [_trial_row(trial) for trial in trials], calibration)
     _make_champion(store, camera.id, version.version, job.name)
     return CameraResult(
@@ -346,6 +358,22 @@ def _store_winner(
         seconds=sum(trial.seconds for trial in trials),
         promoted=True,
     )
+
+
+def _calibration_rows(detector: EvidenceDetector | MleDetector, known: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the detector says of each frame that it was trained on."""
+    from fleet.detector import Scores
+
+    calibration = detector.calibration
+    scores = calibration if isinstance(calibration, Scores) else Scores(1 - calibration, calibration)
+    columns = {"pcc": scores.pcc, "score": scores.score}
+    columns |= {f"tail_{name}": channel.tail for name, channel in scores.channels.items()}
+    told = zip(*(values.tolist() for values in columns.values()), strict=True)
+    frames = zip(known["index"].tolist(), known["clip"], known["captured_at"], told, strict=True)
+    return [
+        {"frame": index, "clip": clip, "captured_at": _utc(at), **dict(zip(columns, values, strict=True))}
+        for index, clip, at, values in frames
+    ]
 
 
 def _make_champion(store: Store, camera: str, version: str, job: str) -> None:

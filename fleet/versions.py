@@ -5,11 +5,11 @@ Weights and tables first, the manifest last: a version exists when its manifest 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cameras.camera import Preprocessing, validation_message
 from fleet import layout
@@ -18,9 +18,19 @@ from fleet.store import Store
 from fleet.tables import table_from_bytes, table_to_bytes
 
 if TYPE_CHECKING:
-    from fleet.detector import MleDetector
+    from fleet.detector.evidence import EvidenceDetector
+    from fleet.detector.mle import MleDetector
 
-__all__ = ["ModelVersion", "calibration", "load_detector", "read_version", "trials", "versions", "write_version"]
+__all__ = [
+    "ModelVersion",
+    "calibration",
+    "detector_of",
+    "load_detector",
+    "read_version",
+    "trials",
+    "versions",
+    "write_version",
+]
 
 
 class ModelVersion(BaseModel):
@@ -30,7 +40,11 @@ class ModelVersion(BaseModel):
         preprocessing: the camera's, as it was when the frames were read; used with this version for ever.
         frame_width, frame_height: of the frames it was trained on, before preprocessing.
         detector: the detector's own settings and scales (`MleDetector.state`).
+        lam, cap: the winning point beside its sigma; a cap only where the detector has one that was searched over.
         reason: why this point of the search won, a sentence.
+        rule: what `anomalous` follows where the camera has no alert policy of its own, with its score's threshold: a
+            frame is anomalous above it. Under the rule `paper` the score is 1 - PCC.
+        threshold: the paper's, of the PCC, whatever the rule (eq 9).
         fingerprint: of the winning trial: camera, frames, preprocessing, point and fit code version.
     """
 
@@ -49,12 +63,14 @@ class ModelVersion(BaseModel):
     last_frame_at: datetime
     sigma: float
     lam: float = Field(alias="lambda")
+    cap: float | None = None
     objective_name: str
     objective: float | None
     reason: str
     rule: str = "paper"
     kappa: float
     threshold: float
+    score_threshold: float
     pcc_mean: float
     pcc_std: float
     collapsed: bool
@@ -63,10 +79,18 @@ class ModelVersion(BaseModel):
     detector: dict[str, Any]
     generation: int = 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_paper(cls, values: Any) -> Any:
+        """Manifests from before there were other rules have no threshold of the score."""
+        if isinstance(values, dict) and "score_threshold" not in values and "threshold" in values:
+            return values | {"score_threshold": 1.0 - values["threshold"]}
+        return values
+
     @property
-    def score_threshold(self) -> float:
-        """The threshold of `score`, which is 1 - PCC under the paper's rule: anomalous above it."""
-        return 1.0 - self.threshold
+    def method(self) -> str:
+        """What was fitted: 'evidence', or 'mle', the paper's."""
+        return str(self.detector.get("method", "mle"))
 
 
 def write_version(
@@ -115,7 +139,7 @@ def versions(store: Store, camera: str) -> list[ModelVersion]:
     return sorted((read_version(store, camera, name) for name in names), key=lambda version: version.created_at)
 
 
-def load_detector(store: Store, version: ModelVersion) -> MleDetector:
+def load_detector(store: Store, version: ModelVersion) -> EvidenceDetector | MleDetector:
     """The fitted detector of a version.
 
     Raises:
@@ -124,14 +148,12 @@ def load_detector(store: Store, version: ModelVersion) -> MleDetector:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    from fleet.detector import MleDetector
-
     key = layout.model_key(version.camera, version.version, "model.safetensors")
     data = store.get(key)
     try:
         if data is None:
             raise KeyError(key)
-        return MleDetector.from_state(load(data), version.detector)
+        return detector_of(load(data), version.detector)
     except (SafetensorError, KeyError, ValueError, RuntimeError):
         raise StoreError(
             f"the weights of version {version.version} are missing or damaged",
@@ -140,13 +162,29 @@ def load_detector(store: Store, version: ModelVersion) -> MleDetector:
         ) from None
 
 
+def detector_of(tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> EvidenceDetector | MleDetector:
+    """The fitted detector of a state, by the method that the state names.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: something is missing, or does not fit the rest.
+    """
+    if meta.get("method", "mle") == "evidence":
+        from fleet.detector.evidence import EvidenceDetector
+
+        return EvidenceDetector.from_state(tensors, meta)
+    from fleet.detector.mle import MleDetector
+
+    return MleDetector.from_state(tensors, meta)
+
+
 def trials(store: Store, camera: str, version: str) -> list[dict[str, Any]]:
     """The search that a version came from: a row a point."""
     return _rows(store, layout.model_key(camera, version, "trials.parquet"))
 
 
 def calibration(store: Store, camera: str, version: str) -> list[dict[str, Any]]:
-    """PCC of each frame that a version was trained on: frame, captured_at, pcc."""
+    """What a version says of each frame that it was trained on: frame, clip, captured_at, pcc, score, and the tail of
+    each of its channels (`tail_motion` and so on)."""
     return _rows(store, layout.model_key(camera, version, "calibration.parquet"))
 
 

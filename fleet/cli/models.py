@@ -33,7 +33,7 @@ def models(camera_id: CameraId, store: StoreName = None, as_json: Json = False) 
     if not found:
         console().print(f"camera '{camera_id}' has no model yet: fleet retrain {camera_id}")
         return
-    columns = ("version", "role", "trained", "sigma", "lambda", "threshold", "frames", "search", "collapsed")
+    columns = ("version", "role", "trained", "detector", "sigma", "lambda", "rule", "frames", "search", "collapsed")
     print_table(
         f"models of '{camera_id}'",
         columns,
@@ -42,9 +42,10 @@ def models(camera_id: CameraId, store: StoreName = None, as_json: Json = False) 
                 version.version,
                 roles.get(version.version),
                 f"{version.created_at:%Y-%m-%d %H:%M} UTC",
+                "paper" if version.method == "mle" else version.method,
                 version.sigma,
                 version.lam,
-                version.threshold,
+                f"{version.rule} > {version.score_threshold:.4g}",
                 version.frames,
                 version.search,
                 version.collapsed,

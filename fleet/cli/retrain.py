@@ -31,7 +31,13 @@ def retrain(
     everything: Annotated[bool, typer.Option("--all", help="All cameras.")] = False,
     tag: Tags = None,
     search: Annotated[
-        str | None, typer.Option("--search", help="paper, default, quick or a YAML file, instead of each camera's own.")
+        str | None,
+        typer.Option(
+            "--search", help="default, quick, paper, paper-quick or a YAML file, instead of each camera's own."
+        ),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="evidence or paper, instead of what the search says.")
     ] = None,
     job: Annotated[str | None, typer.Option("--job", help="A name for the job.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of resuming.")] = False,
@@ -55,7 +61,7 @@ def retrain(
         camera_ids or (), everything=everything, tags=parse_tags(tag), on_damaged=print_error
     )
     opened = store_of(store, patience_s=JOB_PATIENCE_S)
-    planned = plan_job(opened, chosen, search, job, fresh=fresh)
+    planned = plan_job(opened, chosen, search, job, detector=detector, fresh=fresh)
     with progress_bars(as_json, planned) as progress:
         results = run(opened, planned, chosen, address=address, progress=progress)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,22 @@ class Footage:
         """Frames taken at a steady rate; one clip where `clip` is None."""
         clips = np.zeros(len(frames), np.int64) if clip is None else np.asarray(clip, np.int64)
         return cls(frames, np.arange(len(frames)) / fps, clips)
+
+    @classmethod
+    def captured(
+        cls, frames: NDArray[np.uint8], captured_at: NDArray[np.datetime64], clip: Sequence[str] | NDArray[np.str_]
+    ) -> Footage:
+        """Frames as cameras give them. A clip ends where its name changes, or where time does not rise.
+
+        Args:
+            captured_at: datetime64 (N,).
+            clip: N names.
+        """
+        times = np.asarray(captured_at).astype("datetime64[us]").astype(np.int64)
+        names = np.asarray(clip, dtype=np.str_)
+        ends = (names[1:] != names[:-1]) | (np.diff(times) <= 0)
+        clips = np.r_[0, np.cumsum(ends)][: len(frames)]
+        return cls(frames, (times - times[:1]) / 1e6, clips.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.frames)

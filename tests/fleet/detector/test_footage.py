@@ -14,6 +14,16 @@ def test_places_count_from_the_start_of_each_clip():
     assert footage.times_s.tolist() == [0, 0.5, 1, 1.5, 2]
 
 
+def test_a_clip_ends_where_its_name_changes_or_time_does_not_rise():
+    frames = np.zeros((5, 16, 16), np.uint8)
+    start = np.datetime64("2026-03-01T12:00:00", "us")
+    captured_at = start + np.array([0, 500_000, 500_000, 1_000_000, 1_500_000]).astype("timedelta64[us]")
+    footage = Footage.captured(frames, captured_at, ["a", "a", "a", "b", "b"])
+    assert footage.clip.tolist() == [0, 0, 1, 2, 2]
+    assert footage.times_s.tolist() == [0, 0.5, 0.5, 1, 1.5]
+    assert len(Footage.captured(frames[:0], captured_at[:0], [])) == 0
+
+
 def test_no_frames_are_footage_too():
     assert Footage.of(np.zeros((0, 16, 16), np.uint8), fps=2).place_in_clip().tolist() == []
 
