@@ -2,7 +2,6 @@
 
 import base64
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI, Query, Request
@@ -15,34 +14,40 @@ from ray.exceptions import RayActorError
 from ray.serve.config import BackpressureConfig
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from cameras.camera import Camera, check_id
 from fleet import __version__
-from fleet.errors import FleetError, FrameError, NotFoundError
+from fleet.errors import FleetError, NotFoundError
 from fleet.store import open_store
 from fleet.versions import read_version
 from serve.directory import Directory
 from serve.loopback import listen_where_ray_does
+from serve.posted import MAX_BODY_BYTES, MAX_FRAMES, read_posted
 from serve.scorer import ScoreReply, ScoreRequest
 
 __all__ = ["Gateway", "api"]
 
 log = logging.getLogger("ray.serve")
 
-MAX_BODY_BYTES = 16 * 2**20
-
 api = FastAPI(
     title="Fleet",
     version=__version__,
-    description="One endpoint a camera: post a frame, read whether it is unusual there.",
+    description="One endpoint a camera: post a frame, best with the few before it, read whether it is unusual there.",
 )
 
 
+class ChannelAnswer(BaseModel):
+    """One kind of evidence."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"value": 0.0412, "tail": 1.83}})
+
+    value: float = Field(description="In the channel's own units; higher is stranger.")
+    tail: float = Field(description="-log of the share of the training frames at or above the value.")
+
+
 class ScoreAnswer(BaseModel):
-    """The champion's verdict on a posted frame."""
+    """The champion's verdict on the last of the posted frames."""
 
     model_config = ConfigDict(
         protected_namespaces=(),
@@ -52,10 +57,15 @@ class ScoreAnswer(BaseModel):
                 "model_version": "20261124T020000Z-3f2a9c",
                 "pcc": 0.9731,
                 "threshold": 0.9655,
-                "score": 0.0269,
-                "score_threshold": 0.0345,
-                "rule": "paper",
+                "score": 1.83,
+                "score_threshold": 6.91,
+                "rule": "tail",
                 "anomalous": False,
+                "channels": {
+                    "appearance": {"value": -3.91, "tail": 0.74},
+                    "motion": {"value": 0.0412, "tail": 1.83},
+                },
+                "missing_channels": [],
                 "height": 360,
                 "width": 640,
             }
@@ -68,12 +78,20 @@ class ScoreAnswer(BaseModel):
     threshold: float = Field(description="mu - kappa std of the PCC over the frames that the model learnt from.")
     score: float = Field(description="What `anomalous` follows; higher is stranger.")
     score_threshold: float = Field(description="Anomalous above it.")
-    rule: str = Field(description="The rule that `score` and its threshold belong to.")
+    rule: str = Field(
+        description="The rule that `score` and its threshold belong to: the one in force on the camera, or 'paper' "
+        "where channels are missing."
+    )
     anomalous: bool
+    channels: dict[str, ChannelAnswer] = Field(description="The evidence behind the score, by name.")
+    missing_channels: list[str] = Field(description="Channels that need more of the frames before this one.")
     height: int = Field(description="Of the posted frame, pixels.")
     width: int
     map_png: str | None = Field(
         None, description="With ?map=1: the error map, a base64 PNG; 255 is the version's own fixed scale."
+    )
+    channel_maps: dict[str, str] | None = Field(
+        None, description="With ?map=1: where each channel finds the frame strange, base64 PNGs on a fixed scale."
     )
 
 
@@ -142,27 +160,46 @@ class HealthAnswer(BaseModel):
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorAnswer, "description": "The camera is not registered."},
     409: {"model": ErrorAnswer, "description": "The camera has no model yet."},
-    413: {"model": ErrorAnswer, "description": "The body is over 16 MiB."},
-    422: {"model": ErrorAnswer, "description": "The body is no JPEG or PNG of this camera."},
+    413: {"model": ErrorAnswer, "description": f"The body is over {MAX_BODY_BYTES // 2**20} MiB."},
+    422: {
+        "model": ErrorAnswer,
+        "description": f"The body is no JPEG or PNG of this camera, holds more than {MAX_FRAMES} of them, or times "
+        "that are not as many or do not rise.",
+    },
     503: {"model": ErrorAnswer, "description": "Too much to do, or the store does not answer; see Retry-After."},
 }
-_PICTURE = {"type": "string", "format": "binary"}
+_PICTURE: JsonDict = {"type": "string", "format": "binary"}
+_FORM: JsonDict = {
+    "type": "object",
+    "required": ["frame"],
+    "properties": {
+        "frame": {
+            "type": "array",
+            "items": _PICTURE,
+            "minItems": 1,
+            "maxItems": MAX_FRAMES,
+            "description": "JPEG or PNG files, oldest first; the last one is scored.",
+        },
+        "time": {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": MAX_FRAMES,
+            "description": "When each was captured: ISO 8601 with a zone, or seconds since any start. As many as "
+            "frames, rising; without them frames are one period of the model's frame rate apart.",
+            "example": ["2026-11-24T02:00:00.0Z", "2026-11-24T02:00:00.5Z"],
+        },
+    },
+}
 _BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "image/jpeg": {"schema": _PICTURE},
             "image/png": {"schema": _PICTURE},
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"frame": _PICTURE}, "required": ["frame"]}
-            },
+            "multipart/form-data": {"schema": _FORM, "encoding": {"frame": {"contentType": "image/jpeg, image/png"}}},
         },
     }
 }
-
-
-class _TooLarge(FrameError):
-    http_status = 413
 
 
 @api.exception_handler(FleetError)
@@ -203,10 +240,17 @@ def _answer(reply: ScoreReply) -> ScoreAnswer:
         score_threshold=verdict.score_threshold,
         rule=verdict.rule,
         anomalous=verdict.anomalous,
+        channels={name: ChannelAnswer(value=c.value, tail=c.tail) for name, c in verdict.channels.items()},
+        missing_channels=list(verdict.missing),
         height=reply.height,
         width=reply.width,
-        map_png=base64.b64encode(reply.map_png).decode() if reply.map_png else None,
+        map_png=None if reply.map_png is None else _base64(reply.map_png),
+        channel_maps=None if reply.channel_maps is None else {n: _base64(m) for n, m in reply.channel_maps.items()},
     )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _check_id(camera_id: str) -> None:
@@ -215,39 +259,6 @@ def _check_id(camera_id: str) -> None:
         check_id(camera_id)
     except ValueError:
         raise NotFoundError("no camera has such an id", "GET /cameras lists the ones that there are") from None
-
-
-async def _picture(request: Request) -> bytes:
-    """The picture of a request: its body, or the first file of a form. Never reads more than the limit.
-
-    Raises:
-        FrameError: too large, or a form without a file.
-    """
-    received = bytearray()
-    async for piece in request.stream():
-        received += piece
-        if len(received) > MAX_BODY_BYTES:
-            raise _TooLarge(f"the body is over {MAX_BODY_BYTES // 2**20} MiB", "send a smaller JPEG")
-    body = bytes(received)
-    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return body
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, stream(), max_files=1, max_fields=16).parse()  # type: ignore[arg-type]
-    except (MultiPartException, KeyError, ValueError):
-        raise FrameError(
-            "the form is malformed, or holds more than one file", "send one file: -F frame=@a.jpg"
-        ) from None
-    try:
-        for value in form.values():
-            if isinstance(value, UploadFile):
-                return await value.read()
-    finally:
-        await form.close()
-    raise FrameError("the form holds no file", "send one file: -F frame=@a.jpg")
 
 
 @serve.deployment(
@@ -273,15 +284,19 @@ class Gateway:
         response_model_exclude_none=True,
         responses=_ERRORS,
         openapi_extra=_BODY,
-        summary="Score one frame of a camera with its champion.",
+        summary="Score a frame of a camera with its champion, best with the few frames before it.",
     )
     async def score(
-        self, camera_id: str, request: Request, map: bool = Query(False, description="Also answer the error map.")
+        self,
+        camera_id: str,
+        request: Request,
+        map: bool = Query(False, description="Also answer the error map and a map a channel."),
     ) -> Any:
         _check_id(camera_id)
-        data = await _picture(request)
+        posted = await read_posted(request)
         try:
-            reply = await self._scorer.score.remote(ScoreRequest(camera_id, data, map))
+            asked = ScoreRequest(camera_id, posted.frames, posted.times_us, map)
+            reply = await self._scorer.score.remote(asked)
         except (BackPressureError, DeploymentUnavailableError, RayActorError):  # the last: it died, another one comes
             headers = {"Retry-After": "1"}
             return JSONResponse({"detail": "too many frames at once — try again"}, status_code=503, headers=headers)

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from ray import serve
 from ray.serve.config import BackpressureConfig
 
+from cameras.camera import Camera
 from cameras.images import decode_image, encode_png
-from fleet.errors import ConflictError, FleetError
-from fleet.scoring import LoadedModel, Verdict, error_map_picture, load_model, prepare, score_images
+from fleet.detector import Footage
+from fleet.errors import ConflictError, FleetError, FrameError
+from fleet.scoring import (
+    LoadedModel,
+    Verdict,
+    channel_map_pictures,
+    error_map_picture,
+    load_version,
+    prepare,
+    score_footage,
+    under_policy,
+)
 from fleet.store import Store, open_store
 from serve.directory import Directory
 from serve.loopback import listen_where_ray_does
@@ -26,20 +40,30 @@ __all__ = ["ModelCache", "ScoreReply", "ScoreRequest", "Scorer"]
 
 MAX_BATCH = 32
 BATCH_WAIT_S = 0.004
+MAX_WINDOW_PIXELS = 150_000_000  # 64 frames of full HD, 18 of 4K: about a second of decoding
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """One picture to score: JPEG or PNG bytes; with `want_map` the error map comes with the verdict."""
+    """Frames of which the last one is to be scored; with `want_maps` the maps come with the verdict.
+
+    Attributes:
+        frames: JPEG or PNG bytes, oldest first, at least one.
+        times_us: rising microseconds since any start, one a frame; None takes them at the model's frame rate.
+    """
 
     camera: str
-    data: bytes
-    want_map: bool = False
+    frames: tuple[bytes, ...]
+    times_us: tuple[int, ...] | None = None
+    want_maps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreReply:
-    """A verdict, with the version that gave it and the picture's size; `map_png` only where it was wanted."""
+    """A verdict on the last frame, with the version that gave it and the picture's size.
+
+    `map_png` (the error map) and `channel_maps` (PNGs by channel) are there only where they were wanted.
+    """
 
     camera: str
     model_version: str
@@ -47,6 +71,18 @@ class ScoreReply:
     width: int
     height: int
     map_png: bytes | None = None
+    channel_maps: dict[str, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The decoded frames of a request. Only what the model sees of them is kept: 4K pictures would take gigabytes."""
+
+    request: int
+    prepared: list[np.ndarray]
+    times_us: np.ndarray
+    width: int
+    height: int
 
 
 class ModelCache:
@@ -57,15 +93,21 @@ class ModelCache:
         self._models: OrderedDict[tuple[str, str], LoadedModel] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, camera: str, version: str, store: Store) -> LoadedModel:
-        """The model, read from the store when it is not here."""
+    def get(self, camera: Camera, version: str, store: Store) -> LoadedModel:
+        """The model, read from the store when it is not here, judging by the camera's alert policy as it is now."""
+        key = camera.id, version
         with self._lock:
-            if (camera, version) in self._models:
-                self._models.move_to_end((camera, version))
-                return self._models[camera, version]
-        model = load_model(store, camera, version)
+            model = self._models.get(key)
+            if model is not None:
+                self._models.move_to_end(key)
+        if model is None:
+            model = load_version(store, camera, version)
+        elif model.policy != camera.alert:
+            model = under_policy(store, camera, model)
+        else:
+            return model
         with self._lock:
-            self._models[camera, version] = model
+            self._models[key] = model
             while len(self._models) > self._size:
                 self._models.popitem(last=False)
         return model
@@ -82,7 +124,7 @@ class ModelCache:
     ray_actor_options={"num_cpus": 0},
 )
 class Scorer:
-    """Scores pictures of any camera with that camera's champion.
+    """Scores frames of any camera with that camera's champion.
 
     Args:
         store: the store's name.
@@ -105,33 +147,78 @@ class Scorer:
 
     def _score(self, requests: list[ScoreRequest]) -> list[ScoreReply | FleetError]:
         replies: dict[int, ScoreReply | FleetError] = {}
-        # Only each picture's size is kept: a batch of decoded 4K pictures would take a gigabyte.
-        of_model: dict[str, list[tuple[int, tuple[int, int], np.ndarray]]] = defaultdict(list)
+        windows: dict[str, list[_Window]] = defaultdict(list)
         models: dict[str, LoadedModel] = {}
         for place, request in enumerate(requests):
             try:
                 model = models.get(request.camera) or self._champion(request.camera)
                 models[request.camera] = model
-                image = decode_image(request.data)
-                prepared = prepare(model, image)
-                of_model[request.camera].append((place, image.shape[:2], prepared))
+                window = _window(place, request, model)
+                windows[request.camera].append(window)
             except FleetError as error:
                 replies[place] = error.about(request.camera)
-        for camera, pictures in of_model.items():
+        for camera, of_camera in windows.items():
             model = models[camera]
-            verdicts = score_images(model, [prepared for *_, prepared in pictures])
-            for (place, (height, width), prepared), verdict in zip(pictures, verdicts, strict=True):
-                wanted = requests[place].want_map
-                map_png = encode_png(self._map(model, prepared)) if wanted else None
-                replies[place] = ScoreReply(camera, model.version.version, verdict, width, height, map_png)
+            footage, ends = _footage(of_camera)
+            verdicts = score_footage(model, footage, ends - 1)
+            for window, end, verdict in zip(of_camera, ends, verdicts, strict=True):
+                wanted = requests[window.request].want_maps
+                maps = self._maps(model, footage[end - len(window.prepared) : end]) if wanted else {}
+                replies[window.request] = ScoreReply(
+                    camera, model.version.version, verdict, window.width, window.height, **maps
+                )
         return [replies[place] for place in range(len(requests))]
 
-    def _map(self, model: LoadedModel, prepared: np.ndarray) -> np.ndarray:
-        return error_map_picture(model, prepared, self._directory.camera(model.version.camera))
+    def _maps(self, model: LoadedModel, footage: Footage) -> dict[str, Any]:
+        camera = self._directory.camera(model.version.camera)
+        error_map = error_map_picture(model, footage.frames[-1], camera)
+        channels = channel_map_pictures(model, footage, camera)
+        return {
+            "map_png": encode_png(error_map),
+            "channel_maps": {name: encode_png(picture) for name, picture in channels.items()},
+        }
 
-    def _champion(self, camera: str) -> LoadedModel:
-        self._directory.camera(camera)
-        version = self._directory.champion(camera)
+    def _champion(self, camera_id: str) -> LoadedModel:
+        camera = self._directory.camera(camera_id)
+        version = self._directory.champion(camera_id)
         if version is None:
-            raise ConflictError("has no model yet", f"fleet retrain {camera}", camera)
+            raise ConflictError("has no model yet", f"fleet retrain {camera_id}", camera_id)
         return self._models.get(camera, version, self._store)
+
+
+def _window(place: int, request: ScoreRequest, model: LoadedModel) -> _Window:
+    """Decode a request, each picture once, and keep as many of the last frames as the model looks at.
+
+    Raises:
+        FrameError: a picture is none, cannot be of this camera, or is of another size than the first.
+    """
+    prepared: deque[np.ndarray] = deque(maxlen=1 + model.detector.context)
+    count = len(request.frames)
+    width = height = 0
+    for number, data in enumerate(request.frames, start=1):
+        name = "the picture" if count == 1 else f"frame {number} of {count}"
+        image = decode_image(data, name)
+        size = image.shape[1], image.shape[0]
+        if number == 1:
+            width, height = size
+            if count * width * height > MAX_WINDOW_PIXELS:
+                raise FrameError(
+                    f"{count} frames of {width}x{height} are over {MAX_WINDOW_PIXELS} pixels", "send smaller or fewer"
+                )
+        elif size != (width, height):
+            told = f"{name} is {size[0]}x{size[1]}, the first is {width}x{height}"
+            raise FrameError(told, "send frames of one stream")
+        prepared.append(prepare(model, image))
+    times_us = request.times_us or [round(at * 1e6 / model.version.preprocessing.fps) for at in range(count)]
+    return _Window(place, list(prepared), np.asarray(times_us[-len(prepared) :], np.int64), width, height)
+
+
+def _footage(windows: Sequence[_Window]) -> tuple[Footage, NDArray[np.int64]]:
+    """Windows one after another, a clip each, and where each ends."""
+    lengths = [len(window.prepared) for window in windows]
+    footage = Footage(
+        frames=np.stack([frame for window in windows for frame in window.prepared]),
+        times_s=np.concatenate([(window.times_us - window.times_us[0]) / 1e6 for window in windows]),
+        clip=np.repeat(np.arange(len(windows)), lengths),
+    )
+    return footage, np.cumsum(lengths)

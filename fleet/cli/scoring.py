@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +34,10 @@ def score(
     store: StoreName = None,
     as_json: Json = False,
 ) -> None:
-    """Score every frame of a source with a camera's champion. With --json, a line a frame."""
+    """Score every frame of a source with a camera's champion.
+
+    With --json, a line a frame; --out writes a row a frame, with two columns a channel: value_NAME and tail_NAME.
+    """
     if out is not None:
         _check_out(out)
     scores = []
@@ -115,7 +120,7 @@ def _write(scores: list[Score], out: Path) -> None:
 
     beside = out.with_name(f".{out.name}.part")
     try:
-        beside.write_bytes(table_to_bytes([_stored(row) for row in scores]))
+        beside.write_bytes(table_to_bytes([_stored(row) for row in scores], _schema(scores)))
         beside.replace(out)
     except OSError as error:
         beside.unlink(missing_ok=True)
@@ -135,29 +140,58 @@ def _public(row: Score) -> dict[str, Any]:
         "score_threshold": verdict.score_threshold,
         "anomalous": verdict.anomalous,
         "rule": verdict.rule,
+        "channels": {name: asdict(channel) for name, channel in verdict.channels.items()},
+        "missing_channels": list(verdict.missing),
         "model_version": row.model_version,
     }
 
 
 def _stored(row: Score) -> dict[str, Any]:
-    return {**_public(row), "captured_at": row.captured_at}
+    """The same as one level of columns; those of a missing channel are null."""
+    shown = {**_public(row), "captured_at": row.captured_at}
+    channels = {name: shown["channels"].get(name, {}) for name in _channel_names(row)}
+    flat = {f"{kind}_{name}": channels[name].get(kind) for name in channels for kind in ("value", "tail")}
+    return {name: value for name, value in shown.items() if name not in ("channels", "missing_channels")} | flat
+
+
+def _channel_names(row: Score) -> list[str]:
+    """In one order, whichever of them a frame lacks."""
+    return sorted([*row.verdict.channels, *row.verdict.missing])
+
+
+def _schema(scores: list[Score]) -> Any:
+    """Of the columns that are always there pyarrow finds the types; a channel may be missing in every frame."""
+    import pyarrow as pa
+
+    found = pa.Table.from_pylist([_stored(scores[0])]).schema
+    fields = [field.with_type(pa.float64()) if pa.types.is_null(field.type) else field for field in found]
+    return pa.schema(fields)
 
 
 def _print_summary(camera_id: str, scores: list[Score], out: Path | None) -> None:
     flagged = sum(row.verdict.anomalous for row in scores)
-    first = scores[0].verdict
+    rules = Counter((row.verdict.rule, row.verdict.score_threshold) for row in scores)
+    judged = [
+        f"'{rule}' ({f'PCC below {1 - level:.4f}' if rule == 'paper' else f'score above {level:.4g}'})"
+        + (f" in {count} of them" if len(rules) > 1 else "")
+        for (rule, level), count in rules.most_common()
+    ]
     console().print(
         f"camera '{camera_id}', version {scores[0].model_version}: {flagged} of {len(scores)} frames "
-        f"({flagged / len(scores):.1%}) are anomalous by the rule '{first.rule}' (PCC below {first.threshold:.4f})"
+        f"({flagged / len(scores):.1%}) are anomalous by the rule {' and '.join(judged)}"
     )
-    strangest = sorted(scores, key=lambda row: row.verdict.score, reverse=True)[:5]
-    columns = ("frame", "captured at (UTC)", "PCC", "score", "anomalous")
+    if short := [row for row in scores if row.verdict.missing]:
+        missing = ", ".join(dict.fromkeys(name for row in short for name in row.verdict.missing))
+        console().print(f"{len(short)} frames at the start of a clip have nothing to look back at for {missing}")
+    strangest = sorted(scores, key=lambda row: row.verdict.evidence, reverse=True)[:5]
+    columns = ("frame", "captured at (UTC)", "PCC", "score", "rule", "anomalous")
     rows = [
         (
             row.index,
             f"{row.captured_at:%Y-%m-%d %H:%M:%S.%f}"[:-4],
             row.verdict.pcc,
             row.verdict.score,
+            row.verdict.rule,
             row.verdict.anomalous,
         )
         for row in strangest
