@@ -55,6 +55,8 @@ class Hysteresis:
         Args:
             flags, times_s, clip: (N,) each; times in seconds, rising inside a clip.
         """
+        if not flags.any():
+            return []
         known = np.flatnonzero(self.sustained(flags.astype(np.float64), clip) > 0.5)
         if not len(known):
             return []

@@ -253,9 +253,10 @@ class Budget(Rule):
         if allowed >= 1:
             return level
         start, scale = exponential_tail(sustained[np.isfinite(sustained)])
-        # Frames above a level come in events; how many at once is measured where the tail begins.
-        ninetieth = start - scale * math.log(0.1)
-        clustered = max(1.0, float((sustained > ninetieth).sum()) / max(1, events(ninetieth)))
+        # Frames above a level come in runs; how many at once is measured where the tail begins.
+        above = sustained > start - scale * math.log(0.1)
+        runs = (above & ~np.r_[False, above[:-1]]).sum()
+        clustered = above.sum() / runs if runs else 1.0
         frames_per_day = 86_400 / calibration.frame_s
         return max(level, start + scale * math.log(max(1.0, frames_per_day / clustered / self.per_day)))
 
