@@ -8,6 +8,9 @@ jobs/<job>/manifest.json, summary.parquet              what a retraining asked f
 trials/<camera>/<fingerprint>/                         done-records, until the winner of the camera is stored
 models/<camera>/<version>/                             model.safetensors, *.parquet, manifest.json
 scores/date=YYYY-MM-DD/*.parquet                       scores of many cameras a file
+benchmarks/cells/<fingerprint>.json                    done-records of `fleet benchmark`, shared by its suites
+benchmarks/scenes/<fingerprint>.npz                    generated scenes, scaled, so that they are drawn once
+benchmarks/<suite>/*.parquet                           a suite's results
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ import re
 
 __all__ = [
     "ALIASES",
+    "BENCHMARK_CELLS",
     "CAMERAS",
     "JOBS",
     "STORE",
     "alias_key",
+    "benchmark_key",
     "camera_key",
     "is_name",
     "job_key",
@@ -34,6 +39,7 @@ STORE = "store.json"
 CAMERAS = "cameras/"
 ALIASES = "aliases/"
 JOBS = "jobs/"
+BENCHMARK_CELLS = "benchmarks/cells/"
 
 
 def is_name(text: str) -> bool:
@@ -71,3 +77,7 @@ def trial_key(camera: str, fingerprint: str, name: str) -> str:
 
 def job_key(job: str, name: str) -> str:
     return f"{JOBS}{job}/{name}"
+
+
+def benchmark_key(folder: str, name: str) -> str:
+    return f"benchmarks/{folder}/{name}"

@@ -11,7 +11,7 @@ from fleet.cli.app import app, print_error
 from fleet.errors import FleetError
 
 # Importing a noun registers its commands; `fleet --help` lists them in this order.
-from fleet.cli import cameras, recordings, retrain, models, thresholds, scoring, serve, demo, doctor  # noqa: F401  isort: skip
+from fleet.cli import cameras, recordings, retrain, models, thresholds, scoring, serve, demo, benchmark, doctor  # noqa: F401  isort: skip
 
 __all__ = ["app", "main"]
 

@@ -1,0 +1,218 @@
+"""Records of a suite -> the tables that people read, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fleet.benchmark.alert_tables import alerts, false_events, quiet, rules
+from fleet.benchmark.cells import Cell, Record
+from fleet.benchmark.markdown import Table, distinct, in_order, mean, number, share, spread, title, where
+from fleet.benchmark.methods import DEFAULT_DETECTOR
+from fleet.benchmark.results import Row, channel_rows, curve_rows, selection_rows
+
+__all__ = ["tables_of"]
+
+Records = Mapping[Cell, Record]
+
+FIRST_REPORT_DRAW = 100
+WORKED_ON = ("ped2-82", "carpark-clean")
+"""Scenes without draws that settings were worked on."""
+
+
+def tables_of(suite: str, records: Records) -> dict[str, Table]:
+    """The suite's tables that have a row, by name."""
+    made = {f"{suite}-{name}": make(records) for name, make in _TABLES.get(suite, {}).items()}
+    return {name: table for name, table in made.items() if table.rows}
+
+
+def _scores(records: Records) -> list[Row]:
+    """The methods' own scores, without the channels behind them."""
+    return where(channel_rows(records), channel="score")
+
+
+def _auc(records: Records) -> Table:
+    rows = _scores(records)
+    scenes = distinct(rows, "scene")
+    body = []
+    for name in in_order(rows):
+        of_method = where(rows, method=name)
+        pixels = "/".join(sorted({f"{row['width']}x{row['height']}" for row in of_method}))
+        values = [[row["auc"] for row in where(of_method, scene=scene)] for scene in scenes]
+        body.append([title(name), pixels, *map(spread, values)])
+    caption = "AUC over all frames of a camera, mean ± standard deviation over draws and seeds."
+    return Table(caption + _failures(records), ["method", "pixels", *scenes], body)
+
+
+def _regret(records: Records) -> Table:
+    rows = _scores(records)
+    body = []
+    for scene in distinct(rows, "scene"):
+        of_scene = where(rows, scene=scene)
+        means = {name: mean(row["auc"] for row in where(of_scene, method=name)) for name in in_order(of_scene)}
+        known = {name: value for name, value in means.items() if value is not None}
+        ours = known.pop(DEFAULT_DETECTOR, None)
+        if ours is not None and known:
+            best = max(known, key=lambda name: known[name])
+            body.append([scene, share(ours), title(best), share(known[best]), f"{known[best] - ours:+.3f}"])
+    columns = ["scene", "the default", "best other method", "its AUC", "regret"]
+    return Table("The default detector beside the best other method of each scene, mean AUC.", columns, body)
+
+
+def _channels(records: Records) -> Table:
+    rows = [row for row in where(channel_rows(records), method=DEFAULT_DETECTOR) if row["channel"]]
+    scenes = distinct(rows, "scene")
+    body = [
+        [channel, *(spread(row["auc"] for row in where(rows, channel=channel, scene=scene)) for scene in scenes)]
+        for channel in distinct(rows, "channel")
+    ]
+    caption = "AUC of each of the default detector's channels alone; `score` is what they come to."
+    return Table(caption, ["channel", *scenes], body)
+
+
+def _cost(records: Records) -> Table:
+    rows = _scores(records)
+    measures = ("fit_s", "frames_per_s", "state_mb", "peak_mb")
+    body = [
+        [title(name), *(number(row[measure] for row in where(rows, method=name)) for measure in measures)]
+        for name in in_order(rows)
+    ]
+    columns = ["method", "seconds to fit", "frames/s, scoring", "stored MB", "peak MB meanwhile"]
+    return Table("On one core, means over scenes. Every core of the machine worked.", columns, body)
+
+
+def _paper_size(records: Records) -> Table:
+    body = [
+        [
+            row["scene"],
+            f"{row['frames']:,}",
+            f"{row['width']}x{row['height']}",
+            title(row["method"]),
+            "its own" if row["epochs"] is None else str(row["epochs"]),
+            share(row["auc"]),
+            share(row["average_precision"]),
+            number([row["fit_s"]]),
+            {None: "-", True: "yes", False: "no"}[row["collapsed"]],
+        ]
+        for row in _scores(records)
+    ]
+    columns = ["scene", "frames", "pixels", "method", "epochs", "AUC", "AP", "seconds to fit", "collapsed"]
+    caption = "Frames and values a frame as in the paper's Table 3, in grey; one draw, one seed."
+    return Table(caption + _failures(records), columns, body)
+
+
+def _fresh(make: Callable[[Records], Table]) -> Callable[[Records], Table]:
+    return lambda records: make({cell: record for cell, record in records.items() if _is_fresh(cell)})
+
+
+def _is_fresh(cell: Cell) -> bool:
+    return cell.scene.draw >= FIRST_REPORT_DRAW or cell.scene.scene == "ped2-20"
+
+
+def _generalisation(records: Records) -> Table:
+    halves = [
+        _scores({cell: record for cell, record in records.items() if _is_fresh(cell) is fresh})
+        for fresh in (False, True)
+    ]
+    body = []
+    for name in in_order([*halves[0], *halves[1]]):
+        values = [[row["auc"] for row in where(half, method=name) if row["auc"] is not None] for half in halves]
+        body.append([title(name), *map(spread, values), *(share(min(half, default=None)) for half in values)])
+    columns = ["method", "worked on", "fresh", "worst worked on", "worst fresh"]
+    caption = (
+        "AUC, mean ± standard deviation over scenes and draws: those that settings were worked on (draws 0 to 9, "
+        "Ped2 82 %), and those that were looked at once (draws from 100, Ped2 20 %, the Donkeycar)."
+    )
+    return Table(caption, columns, body)
+
+
+def _against(axis: str, caption: str, text: Callable[[Any], str]) -> Callable[[Records], Table]:
+    """Methods and scenes down, the values of an axis across."""
+
+    def make(records: Records) -> Table:
+        rows = _scores(records)
+        values = sorted({row[axis] for row in rows})
+        body = []
+        for name in in_order(rows):
+            for scene in distinct(where(rows, method=name), "scene"):
+                line = [where(rows, method=name, scene=scene, **{axis: value}) for value in values]
+                body.append([title(name), scene, *(spread(row["auc"] for row in cells) for cells in line)])
+        return Table(caption + _failures(records), ["method", "scene", *map(text, values)], body)
+
+    return make
+
+
+def _heat(records: Records) -> Table:
+    """The last epoch of each point, over the scenes."""
+    rows = curve_rows(records)
+    last = [row for row in rows if row["epoch"] == max(other["epoch"] for other in where(rows, cell=row["cell"]))]
+    lams = sorted({row["lam"] for row in last})
+    body = [
+        [
+            f"{sigma:g}",
+            *(
+                f"{share(mean(row['auc'] for row in where(last, sigma=sigma, lam=lam)))} "
+                f"({sum(row['collapsed'] for row in where(last, sigma=sigma, lam=lam))})"
+                for lam in lams
+            ),
+        ]
+        for sigma in sorted({row["sigma"] for row in last})
+    ]
+    caption = (
+        "AUC after the last epoch, mean over the scenes; in brackets on how many of them the latent was switched off."
+    )
+    return Table(caption, ["sigma \\ lambda", *(f"{lam:g}" for lam in lams)], body)
+
+
+def _selection(records: Records) -> Table:
+    rows = selection_rows(records)
+    body = []
+    for search in distinct(rows, "method"):
+        of_search = where(rows, method=search)
+        for rule in distinct(of_search, "rule"):
+            of_rule = where(of_search, rule=rule)
+            regrets = [row["regret"] for row in of_rule]
+            left = [row["left_default"] for row in of_rule if row["left_default"] is not None]
+            often = f"{sum(left)} of {len(left)}" if left else "-"
+            body.append(
+                [search, rule, spread(row["auc"] for row in of_rule), spread(regrets), share(max(regrets)), often]
+            )
+    columns = ["search", "chosen by", "AUC", "regret", "worst regret", "left the default"]
+    return Table(
+        "Regret: AUC lost to the best point of the search, which only labels know." + _failures(records), columns, body
+    )
+
+
+def _failures(records: Records) -> str:
+    """What is missing from a table is said under it."""
+    errors = [f"{cell}: {record['error']}" for cell, record in records.items() if record["error"]]
+    return f" Failed: {'; '.join(errors)}." if errors else ""
+
+
+_Make = Callable[[Records], Table]
+_TABLE_1: dict[str, _Make] = {
+    "auc": _auc,
+    "rules": rules,
+    "false-events": false_events,
+    "cost": _cost,
+    "regret": _regret,
+    "channels": _channels,
+}
+_TABLES: dict[str, dict[str, _Make]] = {
+    "paper": _TABLE_1,
+    "real": _TABLE_1,
+    "paper-size": {"auc": _paper_size},
+    "fresh": {
+        "auc": _fresh(_auc),
+        "regret": _fresh(_regret),
+        "channels": _fresh(_channels),
+        "generalisation": _generalisation,
+    },
+    "selection": {"regret": _selection},
+    "alerts": {"rules": alerts},
+    "quiet": {"rules": quiet},
+    "ratio": {"auc": _against("ratio", "AUC by the share of anomalous frames.", lambda ratio: f"{ratio:.0%}")},
+    "frames": {"auc": _against("train_frames", "AUC over all frames by the number of frames learnt from.", str)},
+    "rate": {"auc": _against("fps", "AUC by frames a second.", lambda fps: f"{fps:g}/s")},
+    "heatmap": {"auc": _heat},
+}
