@@ -8,6 +8,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
 from fleet.search_config import Point, SearchConfig
+from fleet.trial import point_of
 
 __all__ = ["PerCameraHalving", "scheduler_of"]
 
@@ -29,8 +30,7 @@ class PerCameraHalving(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision = self._scheduler(trial).on_trial_result(tune_controller, trial, result)
-        work = trial.config["work"]
-        if (work["sigma"], work["lambda"]) == (self._incumbent.sigma, self._incumbent.lam):
+        if point_of(trial.config["work"]) == self._incumbent:
             return str(TrialScheduler.CONTINUE)
         return str(decision)
 

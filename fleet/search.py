@@ -1,4 +1,4 @@
-"""Ray Tune over (camera, sigma, lambda): many cameras in one Tuner, halving among the points of one camera only.
+"""Ray Tune over (camera, point): many cameras in one Tuner, halving among the points of one camera only.
 
 A finished point leaves a done-record in the store (its metrics and weights), so that a search that was killed takes up
 where it was: points with a record replay it instead of training. Tune's own checkpoints are not used; its snapshots
@@ -23,7 +23,7 @@ from fleet.errors import FleetError, StoreError
 from fleet.halving import scheduler_of
 from fleet.search_config import Point, SearchConfig
 from fleet.store import Store
-from fleet.trial import CameraFrames, PointTrial, detector_config, fingerprint
+from fleet.trial import CameraFrames, PointTrial, fingerprint, point_of, work_of
 
 __all__ = ["TrialResult", "search"]
 
@@ -74,9 +74,7 @@ def search(
         StoreError: the store is gone for good.
         FleetError: the cluster is.
     """
-    work = [
-        {"camera": camera, "sigma": point.sigma, "lambda": point.lam} for camera in cameras for point in config.points()
-    ]
+    work = [work_of(camera, point) for camera in cameras for point in config.points()]
     shared = {"store": store.uri, "config": config, "cameras": dict(cameras)}
     has_gpu = ray.cluster_resources().get("GPU", 0) > 0
     resources = {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial if has_gpu else 0}
@@ -193,11 +191,11 @@ class _Collector(tune.Callback):
             self.gone = error
 
     def _name(self, trial: Any) -> tuple[str, Point, str]:
-        work = trial.config["work"]
-        point = Point(sigma=work["sigma"], lam=work["lambda"])
-        config = detector_config(self._config, point)
+        work, search = trial.config["work"], self._config
+        point = point_of(work)
         data = self._cameras[work["camera"]]
-        return data.camera, point, fingerprint(data.camera, data.digest, config, self._config.objective)
+        config = search.detector_config(point)
+        return data.camera, point, fingerprint(data.camera, data.digest, config, search.detector.kind, search.objective)
 
     def _tell(self, trial: Any, epochs: int) -> None:
         """Progress hears of each epoch once, also of those of a trial that lost its node and began again."""

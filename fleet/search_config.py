@@ -7,18 +7,39 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from fleet.detector import DetectorConfig
 from fleet.errors import UsageError
 
 __all__ = ["DetectorSettings", "Point", "Scheduler", "SearchConfig", "Space", "built_in_searches", "load_search"]
 
 
-def _all_distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+# What a file of the paper's kind has where it says nothing; every other default is that of the evidence's kind.
+_PAPERS: dict[str, dict[str, Any]] = {
+    "space": {"sigma": (0.01, 0.05, 0.1, 0.5, 1.0), "lambda": (0.01, 0.05, 0.1, 0.5, 1.0), "cap": ("auto",)},
+    "incumbent": {"sigma": 0.1, "lambda": 1.0, "cap": "auto"},
+    "detector": {
+        "kind": "paper",
+        "network": "plain",
+        "latent": 32,
+        "epochs": 40,
+        "learning_rate": 5e-4,
+        "batch_size": "by-camera",
+        "error": "squared",
+        "entropy_as": "penalty",
+    },
+}
+
+
+def _all_distinct(values: tuple[float | None, ...]) -> tuple[float | None, ...]:
     if len(set(values)) != len(values):
         raise ValueError("a value stands here twice")
     return values
@@ -28,37 +49,57 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
+def _auto_is_none(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
 Sigma = Annotated[float, Field(gt=0, le=100)]
 Lambda = Annotated[float, Field(ge=0, le=10_000)]
+Cap = Annotated[Annotated[float, Field(ge=0, le=100)] | None, BeforeValidator(_auto_is_none)]
 
 
 class Point(_Settings):
-    """One configuration of the search."""
+    """One configuration of the search; a `cap` of None is the detector's own choice."""
 
-    sigma: Sigma = Field(0.1, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5).")
-    lam: Lambda = Field(1.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
+    sigma: Sigma = Field(0.5, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5).")
+    lam: Lambda = Field(30.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
+    cap: Cap = Field(
+        None,
+        title="Cap",
+        description="Nats that a capped entropy may have: 0 follows the light at most, 1 or 2 a view that moves; auto "
+        "looks at how much the view moves.",
+    )
 
 
 class Space(_Settings):
-    """The grid: each sigma with each lambda."""
+    """The grid: each sigma with each lambda with each cap."""
 
     sigma: Annotated[tuple[Sigma, ...], AfterValidator(_all_distinct)] = Field(
-        (0.01, 0.05, 0.1, 0.5, 1.0), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
+        (0.5,), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
     )
     lam: Annotated[tuple[Lambda, ...], AfterValidator(_all_distinct)] = Field(
-        (0.01, 0.05, 0.1, 0.5, 1.0),
-        alias="lambda",
-        title="Lambda",
-        description="Weights to try.",
-        min_length=1,
-        max_length=100,
+        (30.0,), alias="lambda", title="Lambda", description="Weights to try.", min_length=1, max_length=100
+    )
+    cap: Annotated[tuple[Cap, ...], AfterValidator(_all_distinct)] = Field(
+        (None,), title="Cap", description="Caps to try, auto among them.", min_length=1, max_length=100
     )
 
 
 class DetectorSettings(_Settings):
     """What all points of a search share."""
 
-    latent: int = Field(32, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
+    kind: Literal["evidence", "paper"] = Field(
+        "evidence",
+        title="Kind",
+        description="evidence: channels of evidence with a small network among them; paper: the paper's own, whose "
+        "defaults below are network plain, latent 32, error squared, entropy as penalty.",
+    )
+    network: Literal["light", "plain"] = Field(
+        "light",
+        title="Network",
+        description="plain: the paper's autoencoder. light: a small one that re-lights the scene's median frame.",
+    )
+    latent: int = Field(4, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
     epochs: int = Field(40, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
     learning_rate: float = Field(5e-4, gt=0, le=1, title="Learning rate", description="Of Adam.")
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["by-camera"] = Field(
@@ -67,13 +108,26 @@ class DetectorSettings(_Settings):
         description="Frames a step, at least 2; by-camera is the paper's choice: 64 below 1,000 frames, 128 below "
         "10,000, else 256.",
     )
-    kernel: Literal["norm", "elementwise"] = Field(
-        "norm", title="Kernel", description="On the norm of latent differences, or on each latent dimension."
+    kernel: Literal["norm", "elementwise", "dimension"] = Field(
+        "norm",
+        title="Kernel",
+        description="On the norm of latent differences, on each of their elements, or an entropy for each dimension.",
+    )
+    alpha: float = Field(
+        2.0, gt=0, le=100, title="Alpha", description="Order of Renyi's entropy; the paper's 2 has a closed form."
+    )
+    error: Literal["squared", "l1", "huber", "charbonnier", "trimmed"] = Field(
+        "charbonnier", title="Error", description="What a pixel that is not as reconstructed costs."
     )
     error_scale: Literal["variance", "none"] = Field(
         "variance",
         title="Error scale",
         description="Divide the reconstruction error by the scene's temporal variance, or take it as the paper has it.",
+    )
+    entropy_as: Literal["cap", "penalty"] = Field(
+        "cap",
+        title="Entropy as",
+        description="penalty: less is always better, the paper's. cap: what lies above a point's cap counts.",
     )
     kappa: float = Field(
         0.5, ge=0, le=10, title="Kappa", description="The threshold is the mean PCC less kappa deviations (equation 9)."
@@ -111,10 +165,15 @@ class SearchConfig(_Settings):
     )
     scheduler: Scheduler = Field(default_factory=Scheduler, title="Scheduler", description="How points compete.")
     objective: str = Field(
-        "bic-gain", title="Objective", description="The label-free objective that ranks points (fleet.detector.select)."
+        "bic-gain",
+        title="Objective",
+        description="The label-free objective that ranks points (fleet.detector.objectives).",
     )
     margin: float = Field(
-        0.2, ge=0, title="Margin", description="By how much the objective must beat the incumbent's to replace it."
+        0.2,
+        ge=0,
+        title="Margin",
+        description="By how much the objective must beat the incumbent's to replace it; left out, the objective's own.",
     )
     max_frames: int = Field(
         20_000, ge=16, le=1_000_000, title="Frames", description="The newest frames of a camera that are learnt from."
@@ -127,10 +186,42 @@ class SearchConfig(_Settings):
         32, ge=1, le=200, title="Chunk", description="Cameras whose frames are held in memory at once."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        """Defaults that depend on what the file says: those of the paper's kind, and the objective's margin."""
+        from fleet.detector.objectives import OBJECTIVES
+
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        detector = values.get("detector", {})
+        if isinstance(detector, dict) and detector.get("kind", "paper") == "paper":
+            for name, defaults in _PAPERS.items():
+                given = values.get(name, {})
+                if isinstance(given, dict):
+                    filled[name] = defaults | given
+        if "margin" not in values and (objective := OBJECTIVES.get(str(values.get("objective")))):
+            filled["margin"] = objective.margin
+        return filled
+
     def points(self) -> list[Point]:
         """Every point to try, the incumbent first."""
-        grid = [Point(sigma=s, lam=w) for s in self.space.sigma for w in self.space.lam]
+        grid = [Point(sigma=s, lam=w, cap=c) for s, w, c in product(self.space.sigma, self.space.lam, self.space.cap)]
         return [self.incumbent, *(point for point in grid if point != self.incumbent)]
+
+    def detector_config(self, point: Point) -> DetectorConfig:
+        """What the network of one point is fitted with.
+
+        Raises:
+            ValueError: settings that do not go together.
+        """
+        settings = self.detector.model_dump(exclude={"kind"})
+        if settings["batch_size"] == "by-camera":
+            settings["batch_size"] = None
+        settings |= {"sigma": point.sigma, "lam": point.lam, "cap": point.cap}
+        known = {field.name for field in fields(DetectorConfig)}
+        return DetectorConfig(**{name: value for name, value in settings.items() if name in known})
 
     def digest(self) -> str:
         """Changes when anything in the file does."""
@@ -178,25 +269,38 @@ def parse_search(text: str, shown: str) -> SearchConfig:
         raise UsageError(f"{shown}: line 1: a search file is a mapping", "start from tune_configs/default.yaml")
     try:
         config = SearchConfig(**{str(key): value for key, value in content.items()}, name=Path(shown).stem)
-        _check_objective(config.objective)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        rule = problem["msg"].removeprefix("Value error, ")
-        line_number = _line(root, problem["loc"])
-        raise UsageError(f"{shown}: line {line_number}: {where}: {rule}", "mend the line") from None
+        raise _mistake(root, shown, problem["loc"], problem["msg"].removeprefix("Value error, ")) from None
     except TypeError:
         raise UsageError(f"{shown}: line 1: 'name' is the file's own and not part of it", "leave it out") from None
-    except ValueError as error:
-        raise UsageError(f"{shown}: line {_line(root, ('objective',))}: {error}", "mend the line") from None
+    for path, rule in _broken_rules(config):
+        raise _mistake(root, shown, path, rule)
     return config
 
 
-def _check_objective(name: str) -> None:
-    from fleet.detector.select import OBJECTIVES
+def _broken_rules(config: SearchConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What no field can see for itself: where it stands, and the rule."""
+    from fleet.detector.objectives import OBJECTIVES
 
-    if name not in OBJECTIVES:
-        raise ValueError(f"objective: '{name[:60]}' is none of {', '.join(sorted(OBJECTIVES))}")
+    if config.objective not in OBJECTIVES:
+        yield ("objective",), f"'{config.objective[:60]}' is none of {', '.join(sorted(OBJECTIVES))}"
+    if config.detector.entropy_as == "penalty":
+        rule = "a penalty has no cap: leave it out, or say entropy_as: cap"
+        if config.space.cap != (None,):
+            yield ("space", "cap"), rule
+        if config.incumbent.cap is not None:
+            yield ("incumbent", "cap"), rule
+    for point in config.points():
+        try:
+            config.detector_config(point)
+        except ValueError as error:
+            yield ("detector",), str(error)
+
+
+def _mistake(root: Any, shown: str, path: tuple[int | str, ...], rule: str) -> UsageError:
+    where = ".".join(str(part) for part in path)
+    return UsageError(f"{shown}: line {_line(root, path)}: {where}: {rule}", "mend the line")
 
 
 def _line(node: Any, path: tuple[int | str, ...]) -> int:

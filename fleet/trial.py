@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray import tune
 
 from fleet import layout
-from fleet.detector import DetectorConfig
+from fleet.detector import DetectorConfig, Footage
 from fleet.errors import FleetError, StoreError
+from fleet.point_fit import Kind, PointFit
 from fleet.search_config import Point, SearchConfig
 from fleet.store import open_store
 
-__all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "detector_config", "fingerprint"]
+__all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "fingerprint", "point_of", "work_of"]
 
-FIT_VERSION = 1  # raise it when the same frames and point would give another fit: old done-records are then not used
+FIT_VERSION = 2  # raise it when the same frames and point would give another fit: old done-records are then not used
 JOB_PATIENCE_S = 180.0  # an object store that restarts must not cost a night's work
 
 
@@ -35,26 +37,38 @@ class CameraFrames:
         frames: reference to uint8 (frames, height, width[, 3]) in Ray's object store, read there without a copy.
         valid: which pixels count, bool (height, width), or None for all.
         digest: of the frames and the preprocessing: changes when either does.
+        times_s: float64 (frames,), seconds from any start, rising inside a clip; None for a frame a second.
+        clip: int64 (frames,), frames of one clip stand together; None for a single clip.
     """
 
     camera: str
     frames: ray.ObjectRef
-    valid: np.ndarray | None
+    valid: NDArray[np.bool_] | None
     digest: str
+    times_s: NDArray[np.float64] | None = None
+    clip: NDArray[np.int64] | None = None
+
+    def footage(self) -> Footage:
+        """The frames, fetched, with their times and clips."""
+        frames = ray.get(self.frames)
+        steady = Footage.of(frames, fps=1, clip=self.clip)
+        return steady if self.times_s is None else Footage(frames, self.times_s, steady.clip)
 
 
-def detector_config(search: SearchConfig, point: Point) -> DetectorConfig:
-    """A search file's settings and one of its points -> the detector's configuration."""
-    settings = search.detector.model_dump()
-    if settings["batch_size"] == "by-camera":
-        settings["batch_size"] = None
-    return DetectorConfig(sigma=point.sigma, lam=point.lam, **settings)
-
-
-def fingerprint(camera: str, digest: str, config: DetectorConfig, objective: str) -> str:
+def fingerprint(camera: str, digest: str, config: DetectorConfig, kind: Kind, objective: str) -> str:
     """Names a trial: the camera, its frames and preprocessing, the configuration, and the version of the fit's code."""
-    text = json.dumps([camera, digest, config.to_dict(), objective, FIT_VERSION], sort_keys=True)
+    text = json.dumps([camera, digest, config.to_dict(), kind, objective, FIT_VERSION], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def work_of(camera: str, point: Point) -> dict[str, Any]:
+    """What Tune hands to a trial: plain values, which `point_of` reads."""
+    return {"camera": camera, "point": point.model_dump(by_alias=True)}
+
+
+def point_of(work: dict[str, Any]) -> Point:
+    """The point of a trial's work."""
+    return Point.model_validate(work["point"])
 
 
 class PointTrial(tune.Trainable):
@@ -72,11 +86,12 @@ class PointTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         work = new_config["work"]
         self._data = self._cameras[work["camera"]]
-        self._config = detector_config(self._search, Point(sigma=work["sigma"], lam=work["lambda"]))
-        self._key = fingerprint(self._data.camera, self._data.digest, self._config, self._search.objective)
+        self._config = self._search.detector_config(point_of(work))
+        self._kind = self._search.detector.kind
+        self._key = fingerprint(self._data.camera, self._data.digest, self._config, self._kind, self._search.objective)
         self._record: dict[str, Any] | None = None
         self._epoch = 0
-        self._fitting: Any = None
+        self._fitting: PointFit | None = None
         self._curve: list[dict[str, Any]] = []
         self._seconds = 0.0
         return True
@@ -103,23 +118,19 @@ class PointTrial(tune.Trainable):
     def _train(self, started: float) -> dict[str, Any]:
         import torch
 
-        from fleet.detector import Fitting
-        from fleet.detector.select import OBJECTIVES
-
         if self._fitting is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-            frames = ray.get(self._data.frames)
-            self._fitting = Fitting(frames, self._config, self._data.valid, device=device)
-        stats = self._fitting.epoch()
-        objective = OBJECTIVES[self._search.objective].score
-        self._curve.append({**stats.to_dict(), "objective": objective(stats.pcc)})
+            footage = self._data.footage()
+            self._fitting = PointFit(
+                footage, self._kind, self._config, self._search.objective, self._data.valid, device=device
+            )
+        self._curve.append(self._fitting.epoch())
         self._epoch += 1
         if self._epoch < self._config.epochs:
             self._seconds += time.perf_counter() - started
             return {"objective": self._curve[-1]["objective"], "row": self._curve[-1]}
-        detector = self._fitting.detector()
+        detector, value = self._fitting.detector()
         tensors, meta = detector.state()
-        value = objective(detector.calibration)
         record = {"status": "done", "error": "", "curve": self._curve, "objective": value, "detector": meta}
         return self._finish(record, tensors, started)
 

@@ -16,15 +16,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fleet.detector.config import DetectorConfig, paper_batch_size
+    from fleet.detector.config import DetectorConfig, light_config, paper_batch_size
     from fleet.detector.detector import Channel, Detector, Scores
+    from fleet.detector.entropy import entropy_loss
     from fleet.detector.fit import Fitting
     from fleet.detector.footage import Footage
     from fleet.detector.mle import MleDetector
     from fleet.detector.model import Autoencoder, entropy_loss, reconstruction_loss
+    from fleet.detector.objectives import OBJECTIVES, Fitted, Objective, objective
     from fleet.detector.reference import median_frame, median_pcc
     from fleet.detector.score import error_map, pcc
-    from fleet.detector.select import OBJECTIVES, Choice, Objective, bic_gain, choose, objective
+    from fleet.detector.select import Choice, choose
     from fleet.detector.stats import EpochStats
     from fleet.detector.threshold import paper_threshold
 
@@ -36,17 +38,21 @@ __all__ = [
     "Detector",
     "DetectorConfig",
     "EpochStats",
+    "Fitted",
     "Fitting",
     "Footage",
+    "LightAutoencoder",
     "MleDetector",
+    "Network",
     "Objective",
     "Scores",
-    "bic_gain",
     "choose",
     "entropy_loss",
     "error_map",
+    "light_config",
     "median_frame",
     "median_pcc",
+    "moving_view",
     "objective",
     "paper_batch_size",
     "paper_threshold",
@@ -55,15 +61,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "config": ("DetectorConfig", "paper_batch_size"),
+    "config": ("DetectorConfig", "light_config", "paper_batch_size"),
     "detector": ("Channel", "Detector", "Scores"),
+    "entropy": ("entropy_loss",),
     "fit": ("Fitting",),
     "footage": ("Footage",),
     "mle": ("MleDetector",),
     "model": ("Autoencoder", "entropy_loss", "reconstruction_loss"),
+    "objectives": ("OBJECTIVES", "Fitted", "Objective", "objective"),
     "reference": ("median_frame", "median_pcc"),
     "score": ("error_map", "pcc"),
-    "select": ("OBJECTIVES", "Choice", "Objective", "bic_gain", "choose", "objective"),
+    "select": ("Choice", "choose"),
     "stats": ("EpochStats",),
     "threshold": ("paper_threshold",),
 }

@@ -24,7 +24,7 @@ from fleet.halving import PerCameraHalving, scheduler_of
 from fleet.search import TrialResult, _last_line, search
 from fleet.search_config import Point, SearchConfig, parse_search
 from fleet.store import Store, open_store
-from fleet.trial import CameraFrames, fingerprint
+from fleet.trial import CameraFrames, fingerprint, work_of
 
 STOP, CONTINUE = TrialScheduler.STOP, TrialScheduler.CONTINUE
 INCUMBENT = Point(sigma=0.1, lam=1.0)
@@ -53,7 +53,7 @@ class Recorder:
 
 def trial(camera: str, sigma: float, lam: float = 1.0) -> Any:
     return SimpleNamespace(
-        trial_id=f"{camera}-{sigma}-{lam}", config={"work": {"camera": camera, "sigma": sigma, "lambda": lam}}
+        trial_id=f"{camera}-{sigma}-{lam}", config={"work": work_of(camera, Point(sigma=sigma, lam=lam))}
     )
 
 
@@ -111,18 +111,19 @@ def test_a_poor_camera_does_not_lose_its_points_to_a_good_one():
 
 def test_a_fingerprint_changes_with_everything_that_changes_a_fit(monkeypatch):
     config = DetectorConfig()
-    base = fingerprint("dock", "d", config, "bic-gain")
+    base = fingerprint("dock", "d", config, "paper", "bic-gain")
     others = [
-        fingerprint("gate", "d", config, "bic-gain"),
-        fingerprint("dock", "e", config, "bic-gain"),
-        fingerprint("dock", "d", DetectorConfig(sigma=0.2), "bic-gain"),
-        fingerprint("dock", "d", DetectorConfig(seed=1), "bic-gain"),
-        fingerprint("dock", "d", config, "other"),
+        fingerprint("gate", "d", config, "paper", "bic-gain"),
+        fingerprint("dock", "e", config, "paper", "bic-gain"),
+        fingerprint("dock", "d", DetectorConfig(sigma=0.2), "paper", "bic-gain"),
+        fingerprint("dock", "d", DetectorConfig(seed=1), "paper", "bic-gain"),
+        fingerprint("dock", "d", config, "evidence", "bic-gain"),
+        fingerprint("dock", "d", config, "paper", "other"),
     ]
-    assert fingerprint("dock", "d", DetectorConfig(), "bic-gain") == base
+    assert fingerprint("dock", "d", DetectorConfig(), "paper", "bic-gain") == base
     monkeypatch.setattr("fleet.trial.FIT_VERSION", 10**6)
-    others.append(fingerprint("dock", "d", config, "bic-gain"))
-    assert len({base, *others}) == 7
+    others.append(fingerprint("dock", "d", config, "paper", "bic-gain"))
+    assert len({base, *others}) == 8
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Search files: the three that travel with Fleet, and mistakes answered with the file, the line and the rule."""
+"""Search files: those that travel with Fleet, and mistakes answered with the file, the line and the rule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from fleet.errors import UsageError
 from fleet.search_config import Point, SearchConfig, built_in_searches, load_search, parse_search
-from fleet.trial import detector_config
 
 
 def refused(text: str) -> str:
@@ -17,8 +16,8 @@ def refused(text: str) -> str:
     return message
 
 
-def test_three_searches_travel_with_fleet():
-    assert built_in_searches() == ["default", "paper", "quick"]
+def test_four_searches_travel_with_fleet():
+    assert built_in_searches() == ["default", "paper", "paper-quick", "quick"]
     for name in built_in_searches():
         assert load_search(name).name == name
 
@@ -70,7 +69,7 @@ def test_what_is_no_file_of_text_is_answered_with_the_choices(tmp_path, make):
     make(path)
     with pytest.raises(UsageError, match="there is no search") as error:
         load_search(str(path))
-    assert "default, paper, quick, or a YAML file" in str(error.value)
+    assert "default, paper, paper-quick, quick, or a YAML file" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +127,12 @@ def test_a_digest_changes_with_the_content_and_not_with_the_name():
 @pytest.mark.parametrize(("given", "taken"), [("by-camera", None), ("64", 64)])
 def test_settings_become_the_detectors_own(given, taken):
     config = parse_search(f"detector: {{batch_size: {given}, epochs: 9}}", "mine.yaml")
-    made = detector_config(config, Point(sigma=0.5, lam=0.05))
+    made = config.detector_config(Point(sigma=0.5, lam=0.05))
     assert (made.sigma, made.lam, made.epochs, made.batch_size) == (0.5, 0.05, 9, taken)
 
 
-@pytest.mark.parametrize("name", ["paper", "default", "quick"])
+@pytest.mark.parametrize("name", built_in_searches())
 def test_every_point_of_a_built_in_search_is_one_that_the_detector_takes(name):
     config = load_search(name)
     for point in config.points():
-        detector_config(config, point)
+        config.detector_config(point)
