@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from cameras.camera import Camera, Preprocessing, Size, check_id, parse_polygon, validation_message
+from cameras.camera import AlertRule, Camera, Preprocessing, Size, check_id, parse_polygon, validation_message
 from cameras.images import encode_png
 
 
@@ -31,6 +31,7 @@ def test_a_camera_survives_json() -> None:
         masks=("0,0 0.5,0 0.5,0.4",),  # type: ignore[arg-type]
         crop=(0.1, 0.0, 1.0, 0.9),
         tags={"site": "berlin"},
+        alert={"rule": "reference", "reference_from": "2026-01-01T00:00+01:00"},  # type: ignore[arg-type]
     )
     again = Camera.model_validate_json(camera.model_dump_json())
     assert again == camera
@@ -43,6 +44,12 @@ def test_preprocessing_is_the_part_a_model_copies() -> None:
     camera = Camera(id="dock-3", source="/x.mp4", size=Size(64, 48), color=True, fps=5)
     assert camera.preprocessing == Preprocessing(size=Size(64, 48), color=True, fps=5)
     assert not hasattr(camera.preprocessing, "source")
+
+
+def test_a_record_from_before_there_were_alert_rules_follows_the_models() -> None:
+    record = Camera(id="dock-3", source="/x.mp4").model_dump(mode="json")
+    del record["alert"]
+    assert Camera(**record).alert == AlertRule()
 
 
 @pytest.mark.parametrize("camera_id", ["a", "dock-3", "0", "a" * 63])
@@ -90,6 +97,14 @@ def test_other_ids_are_refused_with_a_proposal(camera_id: str, hint: str) -> Non
         ({"source": "  "}, "the source is empty"),
         ({"source": "x" * 2049}, "at most 2048"),
         ({"sauce": "x"}, "sauce"),
+        ({"alert": {"rule": "otsu"}}, "alert.rule"),
+        ({"alert": {"p": 0}}, "alert.p: Input should be greater than or equal to 1e-09"),
+        ({"alert": {"kapa": 1}}, "alert.kapa"),
+        ({"alert": {"reference_from": "2026-01-01T00:00"}}, "timezone"),
+        (
+            {"alert": {"reference_from": "2026-01-02T00:00Z", "reference_to": "2026-01-01T00:00Z"}},
+            "ends before it begins",
+        ),
         ({"mask_png": "not base64!"}, "mask"),
         ({"mask_png": base64.b64encode(b"\x89PNG but no more").decode()}, "mask"),
     ],

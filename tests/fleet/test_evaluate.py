@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from fleet.errors import UsageError
-from fleet.evaluate import evaluate, labels_of, read_labels
+from fleet.evaluate import (
+    evaluate,
+    event_recall,
+    false_events,
+    false_events_per_day,
+    labelled_events,
+    labels_of,
+    read_labels,
+)
+from fleet.events import find_events
 from fleet.scoring import Score, Verdict
 
 THRESHOLD = 0.9
 
 
-def scores(*pccs: float) -> list[Score]:
+def scores(*pccs: float, frame_s: float = 1.0) -> list[Score]:
+    """Scores of frames of these PCC, by the paper's rule."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
     return [
         Score(
             "dock",
             "v1",
             place,
-            datetime(2026, 1, 1, tzinfo=UTC),
-            Verdict(pcc, THRESHOLD, 1 - pcc, 1 - THRESHOLD, "paper", pcc < THRESHOLD),
+            begin + timedelta(seconds=place * frame_s),
+            Verdict(pcc, THRESHOLD, 1 - pcc, 1 - THRESHOLD, "paper", pcc < THRESHOLD, evidence=1 - pcc),
         )
         for place, pcc in enumerate(pccs)
     ]
+
+
+def flags(text: str) -> np.ndarray:
+    return np.array([character == "#" for character in text], bool)
 
 
 # -- reading labels
@@ -135,3 +150,55 @@ def test_where_all_labels_are_alike_there_is_no_auc(label):
 def test_nothing_flagged_has_no_precision_and_no_warning():
     found = evaluate("dock", scores(0.95, 0.95), np.array([0, 1], bool))
     assert (found.precision, found.recall, found.f1) == (0.0, 0.0, 0.0)
+
+
+# -- events
+
+
+def test_a_labelled_event_ends_with_its_clip():
+    assert labelled_events(flags(".##.##"), np.array([0, 0, 0, 0, 0, 1])) == [(1, 2), (4, 4), (5, 5)]
+    assert labelled_events(flags(""), np.zeros(0, np.int64)) == []
+    assert labelled_events(flags("###"), np.zeros(3, np.int64)) == [(0, 2)]
+
+
+def test_an_event_is_found_when_a_raised_one_shares_a_frame_with_it():
+    labels = flags("..########......########..............########....")
+    raised = flags("......########..............####............####..")
+    times, clip = np.arange(50) * 10.0, np.zeros(50, np.int64)
+    events = find_events(raised, times, clip)
+    assert [(event.first, event.last) for event in events] == [(6, 13), (28, 31), (44, 47)]
+    assert event_recall(events, labels, clip) == pytest.approx(2 / 3)
+    assert false_events(events, labels) == 1
+
+
+def test_false_events_are_counted_to_a_day_of_usual_frames():
+    labels, raised = flags("####" + "." * 96), np.zeros(100, bool)
+    raised[50:60] = raised[80:90] = True
+    times, clip = np.arange(100) * 30.0, np.zeros(100, np.int64)
+    events = find_events(raised, times, clip)
+    assert false_events(events, labels) == 2
+    assert false_events_per_day(events, labels, times, clip) == pytest.approx(2 * 86_400 / (96 * 30))
+    assert event_recall(events, labels, clip) == 0
+
+
+def test_footage_without_an_event_or_without_a_usual_frame_has_no_figure():
+    clip, times = np.zeros(9, np.int64), np.arange(9.0)
+    assert event_recall([], flags("." * 9), clip) is None
+    assert false_events_per_day([], flags("#" * 9), times, clip) is None
+    assert false_events_per_day([], flags("."), times[:1], clip[:1]) is None
+
+
+def test_an_evaluation_tells_of_events_by_the_rule_in_force():
+    pccs = [0.99] * 10 + [0.5] * 8 + [0.99] * 20 + [0.6] * 8 + [0.99] * 14
+    labels = np.zeros(60, bool)
+    labels[12:18] = labels[56:] = True
+    found = evaluate("dock", scores(*pccs, frame_s=2), labels)
+    assert (found.events, found.event_recall, found.false_events) == (2, 0.5, 1)
+    assert found.false_events_per_day == pytest.approx(86_400 / (50 * 2))
+
+
+def test_a_time_that_does_not_rise_begins_another_clip():
+    """Four flagged frames, two in each of two clips, are no event."""
+    two = scores(0.99, 0.99, 0.5, 0.5), scores(0.5, 0.5, 0.99, 0.99)
+    assert evaluate("dock", two[0] + two[1], np.zeros(8, bool)).false_events == 0
+    assert evaluate("dock", scores(0.99, 0.99, 0.5, 0.5, 0.5, 0.5), np.zeros(6, bool)).false_events == 1
