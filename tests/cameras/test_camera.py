@@ -98,7 +98,7 @@ def test_other_ids_are_refused_with_a_proposal(camera_id: str, hint: str) -> Non
         ({"source": "x" * 2049}, "at most 2048"),
         ({"sauce": "x"}, "sauce"),
         ({"alert": {"rule": "otsu"}}, "alert.rule"),
-        ({"alert": {"p": 0}}, "alert.p: Input should be greater than or equal to 1e-09"),
+        ({"alert": {"p": 0}}, "alert.p: Input should be greater than"),
         ({"alert": {"kapa": 1}}, "alert.kapa"),
         ({"alert": {"reference_from": "2026-01-01T00:00"}}, "timezone"),
         (
