@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from cameras.camera import Camera, check_id
 from fleet import __version__
 from fleet.errors import FleetError, NotFoundError
+from fleet.scoring import in_force
 from fleet.store import open_store
 from fleet.versions import read_version
 from serve.directory import Directory
@@ -129,11 +130,20 @@ class ChampionAnswer(CameraAnswer):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {**_CAMERA, "threshold": 0.9655, "sigma": 0.1, "lambda": 1.0, "collapsed": False},
+            "example": {
+                **_CAMERA,
+                **{"threshold": 0.9655, "rule": "tail", "score_threshold": 6.91, "frames": 9},
+                **{"sigma": 0.5, "lambda": 1.0, "collapsed": False},
+            },
         }
     )
 
     threshold: float | None = Field(None, description="mu - kappa std of the PCC over its training frames.")
+    rule: str | None = Field(
+        None, description="What frames are judged by: the camera's alert policy, or as calibrated."
+    )
+    score_threshold: float | None = Field(None, description="A frame is anomalous above it, by that rule.")
+    frames: int | None = Field(None, description="How many ordered frames it looks at to score the last of them.")
     sigma: float | None = Field(None, description="Bandwidth of the entropy's Gaussian kernel.")
     lam: float | None = Field(None, alias="lambda", description="Weight of the entropy loss.")
     collapsed: bool | None = Field(None, description="Whether it reconstructs one and the same picture.")
@@ -316,12 +326,15 @@ class Gateway:
     )
     def camera(self, camera_id: str) -> ChampionAnswer:
         _check_id(camera_id)
-        answer = self._describe(self._directory.camera(camera_id))
+        camera = self._directory.camera(camera_id)
+        answer = self._describe(camera)
         if answer.model_version is None:
             return ChampionAnswer(**answer.model_dump())
         version = read_version(self._store, camera_id, answer.model_version)
         known = version.model_dump(by_alias=True, include={"threshold", "sigma", "lam", "collapsed"})
-        return ChampionAnswer(**answer.model_dump(), **known)
+        rule, score_threshold = in_force(self._store, camera, version)
+        frames = 1 + version.detector.get("context", 0)
+        return ChampionAnswer(**answer.model_dump(), **known, rule=rule, score_threshold=score_threshold, frames=frames)
 
     @api.get("/healthz", response_model=HealthAnswer, summary="Whether the endpoints answer.")
     def healthz(self) -> HealthAnswer:

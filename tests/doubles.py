@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 
+import fleet.scoring
 from fleet.detector import Channel, Detector, Footage, MleDetector, Scores
 
 __all__ = ["TwoBack"]
@@ -41,3 +43,9 @@ class TwoBack(Detector):
     @classmethod
     def from_state(cls, tensors: Mapping[str, Any], meta: Mapping[str, Any]) -> TwoBack:
         return cls(MleDetector.from_state(tensors, meta))
+
+    @classmethod
+    def stands_for(cls, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Every detector that is loaded looks two frames back, whatever was trained."""
+        real = fleet.scoring.load_detector
+        monkeypatch.setattr(fleet.scoring, "load_detector", lambda store, version: cls(real(store, version)))

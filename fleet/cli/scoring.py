@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import islice
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +68,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a camera's champion against labels: AUC, precision, recall, F1."""
+    import numpy as np
+
     from fleet.evaluate import evaluate as measure
     from fleet.evaluate import labels_of, read_labels
     from fleet.recordings import is_live
@@ -80,7 +82,8 @@ def evaluate(
     if source is None and is_live(camera):
         raise UsageError("its own source is live", f"fleet evaluate {camera_id} VIDEO --labels FILE", camera_id)
     scores = list(_scores(store, camera_id, source or camera.source, version))
-    found = measure(camera_id, scores, labels_of([row.index for row in scores], all_labels))
+    clip = np.array([0, *accumulate(after.clip != before.clip for before, after in pairwise(scores))])[: len(scores)]
+    found = measure(camera_id, scores, labels_of([row.index for row in scores], all_labels), clip)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -31,6 +31,11 @@ def strict(response: httpx.Response) -> Any:
     return json.loads(response.text, parse_constant=no_nan)
 
 
+def frames(*bodies: bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    """Files of a form, in order."""
+    return [("frame", (f"{place}.png", body)) for place, body in enumerate(bodies)]
+
+
 class TestScore:
     def test_a_verdict(self, client: httpx.Client, picture: bytes, serving: Any) -> None:
         response = client.post("/cameras/dock-1/score", content=picture)
@@ -38,13 +43,14 @@ class TestScore:
         answer = strict(response)
         assert set(answer) == {
             *("camera", "model_version", "pcc", "threshold", "score", "score_threshold", "rule", "anomalous"),
-            *("height", "width"),
+            *("channels", "missing_channels", "height", "width"),
         }
         assert answer["camera"] == "dock-1"
         assert answer["model_version"] == Registry(serving.store).aliases("dock-1").champion
         assert (answer["height"], answer["width"]) == (48, 64)
         assert answer["anomalous"] == (answer["pcc"] < answer["threshold"])
         assert answer["rule"] == "paper"
+        assert (answer["channels"], answer["missing_channels"]) == ({}, [])
 
     @pytest.mark.parametrize(
         "kind", ["image/jpeg", "application/octet-stream", "application/x-www-form-urlencoded", ""]
@@ -59,6 +65,15 @@ class TestScore:
         form = client.post("/cameras/dock-1/score", files={"frame": ("a.png", picture)}, data={"note": "x"})
         assert form.status_code == 200
         assert form.json()["pcc"] == pytest.approx(plain.json()["pcc"], abs=1e-6)
+
+    @pytest.mark.parametrize("count", [2, 64])
+    def test_of_several_frames_the_last_is_answered(self, count: int, client: httpx.Client, serving: Any) -> None:
+        bodies = (serving.frames("dock-1") * 2)[:count]
+        times = [f"2026-11-24T02:00:{place / 2:06.3f}Z" for place in range(count)]
+        plain = client.post("/cameras/dock-1/score", content=bodies[-1]).json()
+        response = client.post("/cameras/dock-1/score", files=frames(*bodies), data={"time": times})
+        assert response.status_code == 200
+        assert strict(response)["pcc"] == pytest.approx(plain["pcc"], abs=1e-6)
 
     def test_map_is_a_picture_of_the_working_size(self, client: httpx.Client, picture: bytes) -> None:
         answer = client.post("/cameras/dock-1/score?map=1", content=picture).json()
@@ -147,6 +162,8 @@ class TestReading:
         shown = strict(client.get("/cameras/dock-1"))
         assert {"threshold", "sigma", "lambda", "collapsed", "tags"} <= set(shown)
         assert 0 < shown["threshold"] < 1
+        assert (shown["rule"], shown["frames"]) == ("paper", 1)
+        assert shown["score_threshold"] == pytest.approx(1 - shown["threshold"])
         assert shown["tags"] == {"site": "berlin"}
 
     def test_camera_without_a_model(self, client: httpx.Client) -> None:
@@ -186,11 +203,20 @@ class TestOpenApi:
         body = document["paths"]["/cameras/{camera_id}/score"]["post"]["requestBody"]
         assert body["required"]
         assert set(body["content"]) == {"image/jpeg", "image/png", "multipart/form-data"}
+        form = body["content"]["multipart/form-data"]["schema"]["properties"]
+        assert (form["frame"]["minItems"], form["frame"]["maxItems"], form["time"]["maxItems"]) == (1, 64, 64)
 
     def test_every_answer_has_an_example_of_its_own_shape(self, document: dict[str, Any]) -> None:
-        from serve.gateway import CameraAnswer, ChampionAnswer, ErrorAnswer, HealthAnswer, ScoreAnswer
+        from serve.gateway import (
+            CameraAnswer,
+            ChampionAnswer,
+            ChannelAnswer,
+            ErrorAnswer,
+            HealthAnswer,
+            ScoreAnswer,
+        )
 
-        for answer in (ScoreAnswer, CameraAnswer, ChampionAnswer, ErrorAnswer, HealthAnswer):
+        for answer in (ScoreAnswer, ChannelAnswer, CameraAnswer, ChampionAnswer, ErrorAnswer, HealthAnswer):
             answer.model_validate(document["components"]["schemas"][answer.__name__]["example"])
 
 
@@ -217,6 +243,7 @@ def posts(name: str, status: int, says: str, *, camera: str = "dock-1", **reques
     return pytest.param(path, request, status, says, id=name)
 
 
+SQUARE = encode_png(np.zeros((96, 96, 3), np.uint8))
 TALL = encode_jpeg(np.zeros((96, 64, 3), np.uint8))
 FIELD = b'--cut\r\ncontent-disposition: form-data; name="note"\r\n\r\nx\r\n--cut--\r\n'
 PLAIN = encode_png(np.zeros((48, 64, 3), np.uint8))
@@ -234,16 +261,24 @@ WRONG = [
     posts("GIF", 422, "no JPEG or PNG", content=b"GIF89a" + bytes(100)),
     posts("wrong aspect", 422, "is 64x96, the model was trained on 64x48 — send a frame of this camera", content=TALL),
     posts("tiny", 422, "only 4x3", content=encode_png(np.zeros((3, 4, 3), np.uint8))),
-    posts("50 MB", 413, "over 16 MiB — send a smaller JPEG", content=bytes(50 * 2**20)),
+    posts("50 MB", 413, "over 16 MiB — send smaller or fewer JPEGs", content=bytes(50 * 2**20)),
     posts("50 MB without a length", 413, "over 16 MiB", content=lambda: megabytes(50)),
     posts("image bomb", 422, "pixels — send at most 50000000", content=png_of(60_000, 60_000)),
     posts("image bomb of 64 bits", 422, "pixels", content=png_of(2**31 - 1, 2**31 - 1)),
     posts("image just too large", 422, "pixels", content=png_of(9_000, 9_000)),
-    posts("form without a file", 422, "holds no file — send one file: -F frame=@a.jpg", content=FIELD, headers=FORM),
+    posts("form without a file", 422, "holds no file — send 1 to 64 files", content=FIELD, headers=FORM),
     posts("form without an end", 422, "-F frame=@a.jpg", content=FIELD[:20], headers=FORM),
     posts("form of garbage", 422, "malformed", content=b"--other\r\nnonsense", headers=FORM),
     posts("form without a boundary", 422, "malformed", content=b"x", headers={"content-type": "multipart/form-data"}),
-    posts("form of two files", 422, "more than one file", files=[("a", PLAIN), ("b", PLAIN)]),
+    posts("form of files of other names", 422, "not called 'frame'", files=[("a", PLAIN), ("b", PLAIN)]),
+    posts("form of 65 frames", 422, "more than 64 files — send 1 to 64", files=frames(*[PLAIN] * 65)),
+    posts("form over the limit", 413, "over 16 MiB", files=frames(*[bytes(2**20)] * 17)),
+    posts("frames of two sizes", 422, "frame 2 of 2 is 96x96, the first is 64x48", files=frames(PLAIN, SQUARE)),
+    posts("garbage among frames", 422, "frame 2 of 3 is no JPEG or PNG", files=frames(PLAIN, b"x", PLAIN)),
+    posts("too few times", 422, "3 frames and 2 times", files=frames(*[PLAIN] * 3), data={"time": ["1", "2"]}),
+    posts("times that fall", 422, "time 2 is not after time 1", files=frames(PLAIN, PLAIN), data={"time": ["2", "1"]}),
+    posts("time that is a word", 422, "neither ISO 8601 nor seconds", files=frames(PLAIN), data={"time": ["noon"]}),
+    posts("time that is no number", 422, "no number of seconds", files=frames(PLAIN), data={"time": ["nan"]}),
     posts("form with an empty file", 422, "empty (0 bytes)", files={"frame": ("a.jpg", b"")}),
     posts("map of a word", 422, "map: Input should be a valid boolean", query="?map=banana", content=PLAIN),
     posts("id of dots", 404, "not found", camera="../../etc/passwd", content=PLAIN),
@@ -319,6 +354,23 @@ class TestChangesWhileItRuns:
         self.until(lambda: client.get("/cameras/dock-2").json()["model_version"] == second)
         assert serving.command("rollback", "dock-2").returncode == 0
         self.until(lambda: self.version(client, "dock-2", body) == first)
+
+    def test_an_edited_alert_policy(self, client: httpx.Client, serving: Any) -> None:
+        """Nothing is trained for it, and the paper's threshold is not moved by it."""
+        body = serving.frames("dock-2")[0]
+
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = client.post("/cameras/dock-2/score", content=body).json()
+            return answer
+
+        before = ask()
+        Registry(serving.store).edit("dock-2", {"alert": {"rule": "paper", "kappa": 5.0}})
+        self.until(lambda: ask()["score_threshold"] > before["score_threshold"])
+        after = ask()
+        assert (after["threshold"], after["model_version"]) == (before["threshold"], before["model_version"])
+        self.until(lambda: client.get("/cameras/dock-2").json()["score_threshold"] == after["score_threshold"])
+        Registry(serving.store).edit("dock-2", {"alert": {}})
+        self.until(lambda: ask() == before)
 
     def test_a_camera_comes_gets_a_model_and_goes(
         self, client: httpx.Client, serving: Any, fit_version: Callable[..., str]

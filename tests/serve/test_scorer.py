@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from cameras.camera import Camera
 from cameras.images import decode_image, encode_png
@@ -130,15 +129,7 @@ class TestBatch:
 @pytest.fixture
 def looking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every model looks two frames back, whatever was trained."""
-    import fleet.scoring
-
-    def load(store: Any, version: Any) -> TwoBack:
-        return TwoBack.from_state(load_file(store, version), version.detector)
-
-    def load_file(store: Any, version: Any) -> Any:
-        return safetensors.numpy.load(store.get(f"models/{version.camera}/{version.version}/model.safetensors"))
-
-    monkeypatch.setattr(fleet.scoring, "load_detector", load)
+    TwoBack.stands_for(monkeypatch)
 
 
 @pytest.mark.usefixtures("looking")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fleet.cli.app import parse_duration_s, parse_tags, print_json
 from fleet.errors import UsageError
 from fleet.registry import Registry
 from fleet.store import open_store
+from tests.doubles import TwoBack
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +115,7 @@ class TestModels:
 
 SCORE_KEYS = {
     *("camera", "frame", "captured_at", "pcc", "threshold", "score", "score_threshold", "anomalous", "rule"),
-    "model_version",
+    *("channels", "missing_channels", "model_version"),
 }
 
 
@@ -128,6 +130,7 @@ class TestScore:
             assert datetime.fromisoformat(row["captured_at"]).utcoffset() == timedelta(0)
             assert row["anomalous"] == (row["pcc"] < row["threshold"])
             assert row["score"] == pytest.approx(1 - row["pcc"])
+            assert (row["channels"], row["missing_channels"]) == ({}, [])
 
     def test_so_many_frames_and_no_more(self, fleet: Any, fleet_of_three: Any) -> None:
         ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--frames", 5, "--json")
@@ -146,10 +149,49 @@ class TestScore:
         out = tmp_path / "scores.parquet"
         ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--out", out, "--json")
         rows = pq.read_table(out).to_pylist()
-        assert [{**row, "captured_at": row["captured_at"].isoformat()} for row in rows] == [
+        none = {"channels": {}, "missing_channels": []}
+        assert [{**row, "captured_at": row["captured_at"].isoformat(), **none} for row in rows] == [
             json.loads(line) for line in ran.out.splitlines()
         ]
         assert sorted(path.name for path in tmp_path.glob("*scores*")) == ["scores.parquet"]
+
+    def test_channels_are_nested_in_json_and_columns_in_parquet(
+        self, fleet: Any, fleet_of_three: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And the same numbers; what a frame lacks is named in one and null in the other."""
+        TwoBack.stands_for(monkeypatch)
+        out = tmp_path / "scores.parquet"
+        ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--frames", 5, "--out", out, "--json")
+        rows = [json.loads(line) for line in ran.out.splitlines()]
+        assert [row["missing_channels"] for row in rows] == [["motion"]] * 2 + [[]] * 3
+        table = pq.read_table(out).to_pylist()
+        assert {"channels", "missing_channels"} & set(table[0]) == set()
+        for row, stored in zip(rows, table, strict=True):
+            for name in ("looks", "motion"):
+                expected = row["channels"].get(name, {"value": None, "tail": None})
+                assert {kind: stored[f"{kind}_{name}"] for kind in ("value", "tail")} == expected
+
+    def test_a_channel_that_every_frame_lacks_is_a_column_of_nulls(
+        self, fleet: Any, fleet_of_three: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        TwoBack.stands_for(monkeypatch)
+        out = tmp_path / "scores.parquet"
+        fleet("score", "dock-1", fleet_of_three.pictures["dock-1"], "--frames", 1, "--out", out)
+        table = pq.read_table(out)
+        assert str(table.schema.field("tail_motion").type) == "double"
+        assert table["tail_motion"].to_pylist() == [None]
+
+    def test_for_people_the_summary_names_the_rules_that_judged(
+        self, fleet: Any, fleet_of_three: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        TwoBack.stands_for(monkeypatch)
+        fleet("edit-camera", "dock-1", "--rule", "tail")
+        ran = fleet("score", "dock-1", fleet_of_three.pictures["dock-1"])
+        told = " ".join(ran.out.split())
+        assert "by the rule 'tail' (score above " in told
+        assert ") in 46 of them and 'paper' (PCC below " in told
+        assert ") in 2 of them" in told
+        assert "2 frames at the start of a clip have nothing to look back at for motion" in told
 
     def test_a_version_by_name(self, fleet: Any, fleet_of_three: Any) -> None:
         first = fleet("show-camera", "dock-2", "--json").json["aliases"]["previous"]
@@ -178,7 +220,10 @@ class TestScore:
 
 
 class TestEvaluate:
-    KEYS = ("camera", "frames", "anomalous", "auc", "auc_pcc", "average_precision", "precision", "recall", "f1", "rule")
+    KEYS = (
+        *("camera", "frames", "anomalous", "auc", "auc_pcc", "average_precision", "precision", "recall", "f1"),
+        *("events", "event_recall", "false_events", "false_events_per_day", "rule"),
+    )
 
     @pytest.fixture
     def labels(self, tmp_path: Path) -> Path:
@@ -193,6 +238,16 @@ class TestEvaluate:
         assert ran.json["rule"] == "paper"
         for name in ("auc", "auc_pcc", "average_precision", "precision", "recall", "f1"):
             assert 0 <= ran.json[name] <= 1
+
+    def test_an_event_that_goes_on_in_the_next_clip_is_another(
+        self, fleet: Any, fleet_of_three: Any, tmp_path: Path
+    ) -> None:
+        """Subfolders are clips."""
+        for name in ("a", "b"):
+            shutil.copytree(fleet_of_three.pictures["dock-1"], tmp_path / "clips" / name)
+        np.save(tmp_path / "labels.npy", np.isin(np.arange(96), range(40, 56)))
+        shown = fleet("evaluate", "dock-1", tmp_path / "clips", "--labels", tmp_path / "labels.npy", "--json").json
+        assert (shown["frames"], shown["anomalous"], shown["events"]) == (96, 16, 2)
 
     def test_csv_labels_and_a_source(self, fleet: Any, fleet_of_three: Any, tmp_path: Path) -> None:
         (tmp_path / "labels.csv").write_text("frame,label\n" + "".join(f"{at},{at % 2}\n" for at in range(48)))
