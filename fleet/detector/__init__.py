@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from fleet.detector.entropy import entropy_loss
     from fleet.detector.fit import Fitting
     from fleet.detector.footage import Footage
+    from fleet.detector.light import LightAutoencoder
+    from fleet.detector.losses import reconstruction_loss
     from fleet.detector.mle import MleDetector
-    from fleet.detector.model import Autoencoder, entropy_loss, reconstruction_loss
+    from fleet.detector.model import Autoencoder
+    from fleet.detector.network import Network
     from fleet.detector.objectives import OBJECTIVES, Fitted, Objective, objective
-    from fleet.detector.reference import median_frame, median_pcc
+    from fleet.detector.reference import median_frame, median_pcc, moving_view
     from fleet.detector.score import error_map, pcc
     from fleet.detector.select import Choice, choose
     from fleet.detector.stats import EpochStats
@@ -66,10 +69,13 @@ _HOMES = {
     "entropy": ("entropy_loss",),
     "fit": ("Fitting",),
     "footage": ("Footage",),
+    "light": ("LightAutoencoder",),
+    "losses": ("reconstruction_loss",),
     "mle": ("MleDetector",),
-    "model": ("Autoencoder", "entropy_loss", "reconstruction_loss"),
+    "model": ("Autoencoder",),
+    "network": ("Network",),
     "objectives": ("OBJECTIVES", "Fitted", "Objective", "objective"),
-    "reference": ("median_frame", "median_pcc"),
+    "reference": ("median_frame", "median_pcc", "moving_view"),
     "score": ("error_map", "pcc"),
     "select": ("Choice", "choose"),
     "stats": ("EpochStats",),

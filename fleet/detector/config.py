@@ -7,10 +7,29 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-__all__ = ["DetectorConfig", "ErrorScale", "Kernel", "paper_batch_size"]
+__all__ = [
+    "MOVING_VIEW_CAP",
+    "DetectorConfig",
+    "EntropyAs",
+    "ErrorScale",
+    "Kernel",
+    "NetworkKind",
+    "PixelError",
+    "Reduction",
+    "light_config",
+    "paper_batch_size",
+]
 
-Kernel = Literal["norm", "elementwise"]
+NetworkKind = Literal["plain", "light"]
+Kernel = Literal["norm", "elementwise", "dimension"]
+PixelError = Literal["squared", "l1", "huber", "charbonnier", "trimmed"]
+Reduction = Literal["sum", "mean"]
 ErrorScale = Literal["variance", "none"]
+EntropyAs = Literal["penalty", "cap"]
+
+
+# Nats that the latent of a camera that rides along may say: on driving views, fewer leave channel A where no latent is.
+MOVING_VIEW_CAP = 3.0
 
 
 def paper_batch_size(n_frames: int) -> int:
@@ -30,10 +49,22 @@ class DetectorConfig:
         learning_rate: Adam's.
         batch_size: frames a step; None takes `paper_batch_size`.
         channels: feature maps of the strided convolutions; the last repeats until the grid is small enough.
+        network: 'plain' is the paper's convolutional autoencoder, 'light' one that is too small to paint people (see
+            `fleet.detector.light`; `light_config` has the settings that belong to it).
         kernel: 'norm' takes eq 18's (e_i - e_j)^2 as the squared Euclidean norm, 'elementwise' a latent dimension
-            at a time, averaged inside the logarithm.
-        error_scale: 'variance' divides the error by the scene's temporal variance, so that the best constant
-            picture has loss 1 and lambda means the same at any size; 'none' is eq 3's plain sum.
+            at a time, averaged inside the logarithm, 'dimension' gives each dimension an entropy of its own and takes
+            the mean of these, so that lambda means the same at any latent size.
+        alpha: order of Renyi's entropy: the paper's 2 in closed form, any other by resubstitution.
+        error: of a pixel, see `losses.frame_losses`; the paper's is 'squared'.
+        error_reduction: of a frame's pixels, the paper's 'sum' (eq 3) or their 'mean'.
+        error_scale: 'variance' divides the error by that of the best constant picture (for a squared error the
+            scene's temporal variance), so that this picture has loss 1 and lambda means the same at any size, for any
+            error and reduction; 'none' leaves the error as it is.
+        entropy_as: 'penalty' adds lambda times the entropy (eq 7). 'cap' bounds what the latent may say: training adds
+            noise N(0, sigma^2) to the latent, and lambda times the nats of entropy above `cap` to the loss. There the
+            entropy counts from that of latents in one point, so that a cap of 0 switches the latent off.
+        cap: in nats; None takes 0 for a camera that stands still and `MOVING_VIEW_CAP` for one that rides along, told
+            apart by `reference.moving_view`. Means nothing to a penalty.
         kappa: the threshold lies so many standard deviations below the mean (eq 9).
         seed: decides the first weights and the order of the frames.
 
@@ -48,8 +79,14 @@ class DetectorConfig:
     learning_rate: float = 5e-4
     batch_size: int | None = None
     channels: tuple[int, ...] = (8, 16, 32)
+    network: NetworkKind = "plain"
     kernel: Kernel = "norm"
+    alpha: float = 2.0
+    error: PixelError = "squared"
+    error_reduction: Reduction = "sum"
     error_scale: ErrorScale = "variance"
+    entropy_as: EntropyAs = "penalty"
+    cap: float | None = None
     kappa: float = 0.5
     seed: int = 0
 
@@ -67,8 +104,17 @@ class DetectorConfig:
             raise ValueError("channels holds at least one number of feature maps: try (8, 16, 32)")
         for width in self.channels:
             _whole("channels", width, 1, 4_096, remedy="try (8, 16, 32)")
+        _one_of("network", self.network, get_args(NetworkKind))
         _one_of("kernel", self.kernel, get_args(Kernel))
+        _number("alpha", self.alpha, above=0, at_most=100, remedy="the paper takes 2")
+        if self.alpha == 1:
+            raise ValueError("alpha is not 1, where Renyi's entropy has no value of its own: the paper takes 2")
+        _one_of("error", self.error, get_args(PixelError))
+        _one_of("error_reduction", self.error_reduction, get_args(Reduction))
         _one_of("error_scale", self.error_scale, get_args(ErrorScale))
+        _one_of("entropy_as", self.entropy_as, get_args(EntropyAs))
+        if self.cap is not None:
+            _number("cap", self.cap, at_least=0, at_most=100, remedy="0 switches the latent off, None chooses")
         _number("kappa", self.kappa, at_least=-100, at_most=100, remedy="the paper takes 0.5, fewer flags 3")
         _whole("seed", self.seed, 0, 2**63 - 1, remedy="try 0")
 
@@ -87,6 +133,28 @@ class DetectorConfig:
         if unknown := sorted(set(values) - set(known)):
             raise ValueError(f"a detector has no setting {', '.join(map(repr, unknown))}: it knows {', '.join(known)}")
         return cls(**values)
+
+
+def light_config(**changes: Any) -> DetectorConfig:
+    """The settings that belong to the light network, with these changes.
+
+    Raises:
+        ValueError: an unknown name, or a value out of its bounds.
+    """
+    return DetectorConfig.from_dict(_LIGHT | changes)
+
+
+_LIGHT: dict[str, Any] = {
+    "network": "light",
+    "latent": 4,
+    "sigma": 0.5,
+    "lam": 1_000.0,
+    "epochs": 20,
+    "learning_rate": 5e-3,
+    "batch_size": 64,
+    "error": "charbonnier",
+    "entropy_as": "cap",
+}
 
 
 def _number(

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cameras.errors import FleetError, UsageError
-from fleet.detector.config import DetectorConfig, paper_batch_size
+from fleet.detector.config import MOVING_VIEW_CAP, DetectorConfig, paper_batch_size
 from fleet.detector.frames import check_frames, check_mask, chunks, evenly_spaced
+from fleet.detector.losses import frame_losses, loss_terms
 from fleet.detector.mle import MleDetector
-from fleet.detector.model import Autoencoder, load_model, loss_terms, reconstruct, to_frames, to_tensor
+from fleet.detector.model import load_network, new_network, reconstruct
+from fleet.detector.network import to_frames, to_tensor
+from fleet.detector.reference import median_frame, moving_view
 from fleet.detector.score import error_map, pcc
 from fleet.detector.stats import EpochStats, effective_rank, rank_correlation
 from fleet.detector.threshold import paper_threshold
@@ -87,22 +92,25 @@ class Fitting:
                 f"nothing moves: all {len(frames)} frames are the same where they are not masked",
                 "check that the camera is not frozen, and what its mask covers",
             )
+        if config.entropy_as == "cap" and config.cap is None:
+            self.config = config = replace(config, cap=MOVING_VIEW_CAP if moving_view(frames, self._valid) else 0.0)
+        background = mean if config.network == "plain" else median_frame(frames).reshape(mean.shape) / 255
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = Autoencoder(height, width, channels, config)
-        self.model.standardise(mean, math.sqrt(self._variance / (self._valid.sum() * channels)), self._valid)
-        self.model.to(device=device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.model = new_network(height, width, channels, config)
+        self.model.standardise(background, math.sqrt(self._variance / (self._valid.sum() * channels)), self._valid)
+        self.model.to(device)
         self._order = torch.Generator().manual_seed(config.seed)
+        self._noise = torch.Generator().manual_seed(config.seed)
         self._optimiser = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate)
 
         batch_size = config.batch_size or paper_batch_size(len(frames))
         self._steps = math.ceil(len(frames) / batch_size)
-        self._error_scale = self._variance if config.error_scale == "variance" else 1.0
+        self._error_scale = self._still_loss() if config.error_scale == "variance" else 1.0
         n_evaluated = max(_EVALUATED_AT_LEAST, min(len(frames) // _EVALUATED_SHARE, _EVALUATED_AT_MOST))
         self._evaluated = frames[evenly_spaced(len(frames), n_evaluated)]
-        self._mean_frame = mean.reshape(frames.shape[1:]).astype(np.float32)
-        mean_frames = np.broadcast_to(self._mean_frame, self._evaluated.shape)
-        self._mean_frame_pcc = pcc(self._evaluated, mean_frames, self._valid)
+        still = np.broadcast_to(background.reshape(frames.shape[1:]), self._evaluated.shape)
+        self._still_pcc = pcc(self._evaluated, still, self._valid)  # a frame's light does not change its PCC
 
     def epoch(self) -> EpochStats:
         """Train on every frame once, then measure.
@@ -110,13 +118,12 @@ class Fitting:
         Raises:
             FleetError: the loss is no longer a number.
         """
-        device = self.model.mean.device
+        device = self.model.valid.device
         sums = torch.zeros(3, device=device)
         # Batches of equal size, not a small last one: the entropy of a batch depends on how many are in it.
         for batch in torch.randperm(len(self._frames), generator=self._order).tensor_split(self._steps):
-            terms = loss_terms(
-                self.model, to_tensor(self._frames[batch.numpy()], device), self.config, self._error_scale
-            )
+            frames = to_tensor(self._frames[batch.numpy()], device)
+            terms = loss_terms(self.model, frames, self.config, self._error_scale, self._latent_noise(len(frames)))
             self._optimiser.zero_grad()
             terms[0].backward()
             self._optimiser.step()
@@ -133,7 +140,7 @@ class Fitting:
     def detector(self) -> MleDetector:
         """What is fitted now. Later epochs leave it as it is."""
         weights = {name: tensor.to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
-        model = load_model(weights, self.model.height, self.model.width, self.model.channels, self.config)
+        model = load_network(weights, self.model.height, self.model.width, self.model.channels, self.config)
         calibration = np.zeros(len(self._frames))
         counts = np.zeros(_MAP_STEPS, np.int64)
         for part in chunks(self._frames):
@@ -148,21 +155,39 @@ class Fitting:
         map_scale = max(white, 1) / (_MAP_STEPS - 1)  # never 0: pictures divide by it
         return MleDetector(self.config, model, threshold, mean, std, map_scale, calibration, tuple(self.curve))
 
+    def _latent_noise(self, n: int) -> Tensor | None:
+        if self.config.entropy_as == "penalty":
+            return None
+        drawn = torch.randn(n, self.config.latent, generator=self._noise)
+        return self.config.sigma * drawn.to(self.model.valid.device)
+
+    @torch.inference_mode()
+    def _still_loss(self) -> float:
+        """Mean loss over the frames of what the network gives while its latent says nothing."""
+        losses = 0.0
+        for part in chunks(self._frames):
+            frames = to_tensor(self._frames[part], self.model.valid.device)
+            still = self.model.still(frames)
+            of_frames = frame_losses(frames, still, self.model.valid, self.config.error, self.config.error_reduction)
+            losses += float(of_frames.sum(dtype=torch.float64))
+        return losses / len(self._frames)
+
     @torch.inference_mode()
     def _measure(self, reconstruction: float, entropy: float, total: float) -> EpochStats:
         values = np.zeros(len(self._evaluated))
         latents = []
-        # Sums over time of the difference from the mean frame, which is next to nothing where the latent is off.
+        # Sums over time of the difference from the still picture, which is next to nothing where the latent is off.
         moved = np.zeros(self._evaluated.shape[1:])
         moved_squared = np.zeros_like(moved)
         for part in chunks(self._evaluated):
-            pictures, z = self.model(to_tensor(self._evaluated[part], self.model.mean.device))
+            frames = to_tensor(self._evaluated[part], self.model.valid.device)
+            pictures, z = self.model(frames)
             reconstructions = to_frames(pictures)
             values[part] = pcc(self._evaluated[part], reconstructions, self._valid)
             latents.append(z.cpu().numpy())
-            from_mean = reconstructions - self._mean_frame
-            moved += from_mean.sum(axis=0, dtype=np.float64)
-            moved_squared += np.square(from_mean).sum(axis=0, dtype=np.float64)
+            from_still = reconstructions - to_frames(self.model.still(frames))
+            moved += from_still.sum(axis=0, dtype=np.float64)
+            moved_squared += np.square(from_still).sum(axis=0, dtype=np.float64)
         n = len(self._evaluated)
         variance = (moved_squared / n - (moved / n) ** 2)[self._valid].sum()
         z_all = np.concatenate(latents)
@@ -173,7 +198,7 @@ class Fitting:
             total=total,
             latent_std=float(np.sqrt(z_all.var(axis=0, dtype=np.float64).mean())),
             effective_rank=effective_rank(z_all),
-            mean_frame_correlation=rank_correlation(values, self._mean_frame_pcc),
+            mean_frame_correlation=rank_correlation(values, self._still_pcc),
             response=max(0.0, float(variance) / self._variance),
             pcc=values,
         )

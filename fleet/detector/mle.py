@@ -15,7 +15,8 @@ from fleet.detector.config import DetectorConfig
 from fleet.detector.detector import Detector, Scores, State
 from fleet.detector.footage import Footage
 from fleet.detector.frames import check_frames
-from fleet.detector.model import Autoencoder, load_model, reconstruct
+from fleet.detector.model import load_network, reconstruct
+from fleet.detector.network import Network
 from fleet.detector.score import error_map, pcc
 from fleet.detector.stats import EpochStats
 
@@ -30,7 +31,7 @@ class MleDetector(Detector):
 
     Attributes:
         config: what it was fitted with.
-        model: the network; its buffers hold the mean frame, the scale and the mask.
+        model: the network; its buffers hold the scene's picture, the scale and the mask.
         threshold: a frame is flagged when its PCC lies below (eq 9).
         pcc_mean, pcc_std: mean and standard deviation of the training frames' PCC (eq 8).
         map_scale: 99.9th percentile of the training frames' error maps, 0..1: what a picture of a map shows as
@@ -42,7 +43,7 @@ class MleDetector(Detector):
     method: ClassVar[str] = "mle"
 
     config: DetectorConfig
-    model: Autoencoder
+    model: Network
     threshold: float
     pcc_mean: float
     pcc_std: float
@@ -143,7 +144,7 @@ class MleDetector(Detector):
         }
         return cls(
             config=config,
-            model=load_model(weights, meta["height"], meta["width"], meta["channels"], config),
+            model=load_network(weights, meta["height"], meta["width"], meta["channels"], config),
             threshold=meta["threshold"],
             pcc_mean=meta["pcc_mean"],
             pcc_std=meta["pcc_std"],

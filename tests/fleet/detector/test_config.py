@@ -33,7 +33,7 @@ def test_batch_sizes_of_the_papers_datasets(n_frames: int, batch_size: int):
         ({"batch_size": 1}, "batch_size is a whole number from 2"),
         ({"channels": ()}, "channels holds at least one"),
         ({"channels": (8, 0)}, "channels is a whole number from 1"),
-        ({"kernel": "cosine"}, "kernel is one of norm, elementwise, not 'cosine'"),
+        ({"kernel": "cosine"}, "kernel is one of norm, elementwise, dimension, not 'cosine'"),
         ({"error_scale": "std"}, "error_scale is one of variance, none"),
         ({"kappa": math.nan}, "kappa is a number"),
         ({"seed": -1}, "seed is a whole number from 0"),

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from fleet.detector.config import DetectorConfig
-from fleet.detector.model import Autoencoder, entropy_loss, reconstruction_loss, to_frames, to_tensor
+from fleet.detector.entropy import entropy_loss
+from fleet.detector.losses import reconstruction_loss
+from fleet.detector.model import Autoencoder
+from fleet.detector.network import to_frames, to_tensor
 
 
 def eq_18(latents: np.ndarray, sigma: float) -> float:
