@@ -184,8 +184,9 @@ class Paper(Rule):
 class Tail(Rule):
     """A score that usual frames would reach with probability p, by an exponential tail fitted to their body.
 
-    The fit is to the 50th to 90th percentile, which few anomalies reach: up to a tenth of the training frames may be
-    anomalous and hardly move it, where the 99.9th percentile would be one of them.
+    The fit is to the 50th to 90th percentile, where few events reach. On generated scenes it stayed quiet at any
+    share of events in the training footage, found most of them on fresh footage after training with up to 5 %, and
+    few after 20 %, where the events are the body's upper end.
     """
 
     name: ClassVar[str] = "tail"
