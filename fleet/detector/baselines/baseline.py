@@ -106,7 +106,9 @@ class Baseline(Detector):
 
     def state(self) -> State:
         tensors, meta = self.scene.state()
-        return tensors | self.learnt, meta | {"method": self.method, "typical": self.typical}
+        # safetensors writes the memory of an array as it lies.
+        in_order = {name: np.asarray(array, order="C") for name, array in (tensors | self.learnt).items()}
+        return in_order, meta | {"method": self.method, "typical": self.typical}
 
     @classmethod
     def from_state(cls, tensors: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Self:

@@ -13,12 +13,12 @@ __all__ = ["clean_part"]
 def clean_part(footage: Footage, anomalous: NDArray[np.bool_]) -> Footage:
     """The frames that are not anomalous; a clip with a gap becomes several, so that none looks across what is left out.
 
+    Scoring the whole footage then scores these frames a second time, as in the paper: a network that remembers what it
+    was shown separates them from all others, anomalous or only new. Such an AUC says little of footage to come.
+
     Args:
         footage: N frames.
         anomalous: bool (N,), the true labels: one-class methods know them of their training footage.
-
-    Raises:
-        UsageError: nothing is left.
     """
     kept = np.flatnonzero(~np.asarray(anomalous, np.bool_))
     follows = np.diff(kept) == 1

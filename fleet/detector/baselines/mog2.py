@@ -26,8 +26,9 @@ class Mog2(Baseline):
     van der Heijden, Pattern Recognition Letters 2006. OpenCV's defaults, without its detection of shadows.
 
     Ours: OpenCV does not save the mixture. So at most 500 evenly spaced frames are kept and shown to it again, in a
-    random order, so that the mixture is the whole footage's and not its last minutes'. It does not adapt while
-    scoring: a score depends on no frame before.
+    random order and each with the same weight, so that the mixture is the whole footage's: not its last minutes' and
+    not the first frames', which OpenCV's own rate prefers. It does not adapt while scoring: a score depends
+    on no frame before.
     """
 
     method = "mog2"
@@ -41,8 +42,8 @@ class Mog2(Baseline):
 
     def measure(self, frames: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.float64]:
         mixture = cv2.createBackgroundSubtractorMOG2(history=_HISTORY, detectShadows=False)
-        for frame in self.learnt["shown"]:
-            mixture.apply(frame)
+        for before, frame in enumerate(self.learnt["shown"]):
+            mixture.apply(frame, learningRate=1 / (before + 1))
         valid = _like(self.scene.valid, frames)
         foreground = (mixture.apply(frames[end] * valid, learningRate=0) for end in ends)
         return np.array([np.count_nonzero(pixels[self.scene.valid]) for pixels in foreground]) / self.scene.valid.sum()
