@@ -112,13 +112,13 @@ def _day(records: Records) -> list[Row]:
         return []
     calibration, _ = series(lessons[0])
     rows = []
-    parts = [series(record) for cell, record in taught.items() if not record["events"]]
+    parts = [series(record) for cell, record in taught.items() if not cell.scene.ratio]
     if parts:
         hours = sum(len(labels) for _, labels in parts) / 3600 / taught[next(iter(taught))]["fps"]
         scored, labels = _joined([part for part, _ in parts]), np.concatenate([labels for _, labels in parts])
         rows += [row | {"hours": hours} for row in alert_rows(calibration, scored, labels)]
-    for record in taught.values():
-        if record["events"]:
+    for cell, record in taught.items():
+        if cell.scene.ratio:
             rows += [row | {"hours": 0.0} for row in alert_rows(calibration, *series(record))]
     return rows
 

@@ -155,19 +155,23 @@ def series(record: Record) -> tuple[Calibration, NDArray[np.bool_]]:
 
 
 def _curve(cell: Cell, labelled: Labelled) -> Record:
-    """AUC and response after each epoch of the paper's method. Labels are read for the figure, nothing goes by them."""
+    """AUC and response after each epoch of the paper's method, on those frames that a fit measures itself on: a third.
+
+    Labels are read for the figure; nothing goes by them.
+    """
     from fleet.detector.config import DetectorConfig
     from fleet.detector.fit import Fitting
+    from fleet.detector.frames import evenly_spaced
 
     assert cell.point is not None
     sigma, lam = cell.point
-    frames = labelled.footage.frames
     config = DetectorConfig(sigma=sigma, lam=lam, seed=cell.seed, epochs=cell.epochs or DetectorConfig().epochs)
-    fitting = Fitting(frames, config)
+    fitting = Fitting(labelled.footage.frames, config)
     curve = []
     for _ in range(config.epochs):
         stats = fitting.epoch()
-        auc = ranking(labelled.labels, -fitting.detector().pcc(frames))["auc"]
+        labels = labelled.labels[evenly_spaced(len(labelled.labels), len(stats.pcc))]
+        auc = ranking(labels, -stats.pcc)["auc"]
         curve.append({"epoch": stats.epoch, "auc": auc, "response": stats.response, "collapsed": stats.collapsed})
     return {"curve": curve}
 
@@ -190,6 +194,8 @@ def _selection(cell: Cell, labelled: Labelled) -> Record:
     from fleet.selection_study import study
 
     search = load_search(cell.method)
+    if cell.epochs is not None:
+        search = search.model_copy(update={"detector": search.detector.model_copy(update={"epochs": cell.epochs})})
     rows = study(f"{cell.scene.scene}-{cell.scene.draw}", labelled.footage, labelled.labels, search)
     return {"selection": [row.to_dict() for row in rows]}
 

@@ -45,6 +45,7 @@ def _panels(rows: int, columns: int, width: float = 3.6, height: float = 2.7) ->
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained", dpi=110)
     axes = figure.subplots(rows, columns, squeeze=False)
     for one in axes.flat:
+        one.title.set_fontsize(10)
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes.tolist()
 
@@ -114,14 +115,14 @@ def _heat_epochs(records: Records) -> Figure | None:
 
 
 def _heat(figure: Figure, panel: Axes, rows: list[Row], down: str, across: str, name: str) -> None:
-    """One heat map of AUC, 0.5 to 1, the value in each field where there is room; grey dots where the latent is off."""
+    """One heat map of AUC, 0.5 to 1, the value in each field where there is room; a dot where the latent is off."""
     ys, xs = (sorted({row[axis] for row in rows}) for axis in (down, across))
     values = np.full((len(ys), len(xs)), np.nan)
     for row in rows:
         y, x = ys.index(row[down]), xs.index(row[across])
         values[y, x] = np.nan if row["auc"] is None else row["auc"]
         if row["collapsed"]:
-            panel.plot(x, y + 0.33, ".", color="#dddddd", markersize=4)
+            panel.plot(x, y + 0.3, "o", color="black", markeredgecolor="white", markersize=4)
         if len(xs) <= 6:
             color = "white" if values[y, x] < 0.8 else "black"
             panel.text(x, y, f"{values[y, x]:.2f}".lstrip("0"), ha="center", va="center", fontsize=8, color=color)

@@ -75,10 +75,10 @@ def run_cells(
                 record = ray.get(reference)
             except ray.exceptions.RayError as error:
                 record = failed(cell, _cause(error))
+            data = json.dumps(record, allow_nan=False)
             if not record["error"]:
-                data = json.dumps(record, allow_nan=False).encode()
-                store.put(layout.benchmark_key("cells", f"{cell.fingerprint}.json"), data)
-            records[cell] = record
+                store.put(layout.benchmark_key("cells", f"{cell.fingerprint}.json"), data.encode())
+            records[cell] = json.loads(data)  # as it will be read the next time
             on_record(cell, record)
 
     for cell in _by_scene(cells):

@@ -5,7 +5,7 @@ Draws 0 to 9 of the generated scenes are for work on methods, 100 and up for rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cameras.scenes import SCENES
 from fleet.benchmark.cells import Cell, Task
 from fleet.benchmark.methods import DEFAULT_DETECTOR, method, methods
 from fleet.benchmark.scenes import REAL, PixelSize, SceneSpec, is_available
+from fleet.search_config import built_in_searches
 
 __all__ = ["SUITES", "Options", "Plan", "Suite", "plan"]
 
@@ -34,7 +35,12 @@ DAY_S, DAY_FPS = 86_400, 2.0
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may say of a suite; None and empty leave it to the suite."""
+    """What a user may say of a suite; None and empty leave it to the suite.
+
+    Attributes:
+        crossed: every seed on every draw; else draw and seed change together, which tells their spread at a third of
+            the cost.
+    """
 
     methods: tuple[str, ...] = ()
     scenes: tuple[str, ...] = ()
@@ -45,6 +51,7 @@ class Options:
     epochs: int | None = None
     footage: Path | None = None
     quick: bool = False
+    crossed: bool = False
 
     def cell(self, name: str, spec: SceneSpec, seed: int = 0, task: Task = "score") -> Cell:
         """A cell with what the user said; without, at the method's own working size."""
@@ -54,9 +61,13 @@ class Options:
         epochs = 2 if self.quick else self.epochs
         return Cell(name, replace(spec, frames=frames), size, seed, epochs, task=task)
 
-    def seeds_of(self, name: str) -> tuple[int, ...]:
-        """Those that make a difference to a method."""
-        return self._few(self.seeds if method(name).seeded else self.seeds[:1])
+    def seeds_of(self, name: str, spec: SceneSpec, draws: Sequence[int]) -> tuple[int, ...]:
+        """Those with which a method is measured on a scene that is also measured with other draws."""
+        if not method(name).seeded:
+            return self.seeds[:1]
+        if self.crossed or len(draws) < 2:
+            return self._few(self.seeds)
+        return (self.seeds[draws.index(spec.draw) % len(self.seeds)],)
 
     def draws_or(self, draws: tuple[int, ...]) -> tuple[int, ...]:
         return self._few(self.draws or draws)
@@ -91,7 +102,10 @@ def plan(suite: str, options: Options) -> Plan:
     if suite not in SUITES:
         raise UsageError(f"there is no suite '{suite}'", f"choose from: {', '.join(SUITES)}, all")
     for name in options.methods:
-        method(name)
+        if suite != "selection":
+            method(name)
+        elif name not in built_in_searches():
+            raise UsageError(f"there is no search '{name}'", f"choose from: {', '.join(built_in_searches())}")
     for scene in options.scenes:
         if scene not in (*SCENES, *REAL):
             raise UsageError(f"there is no scene '{scene}'", f"choose from: {', '.join((*SCENES, *REAL))}")
@@ -110,10 +124,11 @@ def plan(suite: str, options: Options) -> Plan:
 # -- the suites
 
 
-def _grid(options: Options, names: Iterable[str], specs: Iterable[SceneSpec]) -> Iterable[Cell]:
+def _grid(options: Options, names: Iterable[str], specs: Sequence[SceneSpec]) -> Iterable[Cell]:
     for spec in specs:
+        draws = sorted({other.draw for other in specs if other.scene == spec.scene})
         for name in options.methods or names:
-            for seed in options.seeds_of(name):
+            for seed in options.seeds_of(name, spec, draws):
                 yield options.cell(name, spec, seed)
 
 
@@ -148,7 +163,7 @@ def _paper_size(options: Options) -> Iterable[Cell]:
 
 
 def _real_suite(options: Options) -> Iterable[Cell]:
-    return _grid(options, methods(), _real(options.draws_or(REPORT_DRAWS[:1])))
+    return _grid(options, methods(), _real(options.draws_or(REPORT_DRAWS)))
 
 
 def _fresh(options: Options) -> Iterable[Cell]:
@@ -203,14 +218,14 @@ def _quiet(options: Options) -> Iterable[Cell]:
     draw = options.draws_or(REPORT_DRAWS)[0]
     hours, pieces = (2, 2) if options.quick else (24, 20)
     minutes = 1 if options.quick else 60
-    drawn_px = (192, 128)  # twice the working size: what is averaged away in a real camera is here, too
+    drawn_px = (144, 96)  # more than the working size: what is averaged away in a real camera is here, too
 
     def yard(starts_s: Iterable[float], frames: int, ratio: float) -> SceneSpec:
         return SceneSpec(OUTDOORS, draw, frames, ratio, DAY_FPS, tuple(starts_s), drawn_px)
 
     lesson = yard((DAY_S / pieces * place for place in range(pieces)), 100, 0.0)
     second_day = [yard([DAY_S + 3600 * hour], round(60 * minutes * DAY_FPS), 0.0) for hour in range(hours)]
-    eventful = yard((DAY_S + DAY_S / 12 * place for place in range(1 if options.quick else 12)), 600, 0.1)
+    eventful = yard((DAY_S + DAY_S / 12 * place for place in range(1 if options.quick else 12)), 1200, 0.1)
     for name in options.methods or (DEFAULT_DETECTOR, "mle", "median-frame"):
         if OUTDOORS in SCENES:
             taught = replace(options.cell(name, lesson), scene=lesson)
@@ -221,7 +236,7 @@ def _quiet(options: Options) -> Iterable[Cell]:
 
 def _heatmap(options: Options) -> Iterable[Cell]:
     """The paper's method over sigma, lambda and epochs, on fewer frames than elsewhere: 25 fits a scene."""
-    small = replace(options, max_frames=options.max_frames or 600, epochs=options.epochs or 20, seeds=options.seeds[:1])
+    small = replace(options, max_frames=options.max_frames or 900)
     for scene in PAPER_SCENES:
         spec = SceneSpec(scene, options.draws_or(REPORT_DRAWS)[0])
         for point in [(sigma, lam) for sigma in HEAT for lam in HEAT]:
@@ -238,10 +253,11 @@ def _figures(options: Options) -> Iterable[Cell]:
 
 
 def _selection(options: Options) -> Iterable[Cell]:
-    for scene in PAPER_SCENES:
-        for draw in options.draws_or(FRESH_DRAWS[:4]):
-            for search in ("paper-quick", "quick"):
-                yield options.cell(search, SceneSpec(scene, draw), task="selection")
+    """Every point of a search, on ten scenes; `methods` are searches here."""
+    small = replace(options, max_frames=options.max_frames or 900, size=options.size or SMALL)
+    for spec in (*_generated(options.draws_or(REPORT_DRAWS)), SceneSpec("ped2-20")):
+        for search in options.methods or ("paper", "default"):
+            yield small.cell(search, spec, task="selection")
 
 
 SUITES: dict[str, Suite] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from fleet.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.benchmark.benchmark import Outcome, Told
+    from fleet.benchmark.suites import Options
 
 
 @app.command(rich_help_panel="Start here")
@@ -28,7 +28,9 @@ def benchmark(
             "figures.",
         ),
     ] = "paper",
-    method: Annotated[str, typer.Option("--methods", metavar="A,B", help="Measure these only.")] = "",
+    method: Annotated[
+        str, typer.Option("--methods", metavar="A,B", help="Measure these only; for selection, searches.")
+    ] = "",
     scene: Annotated[str, typer.Option("--scenes", metavar="A,B", help="Measure on these only.")] = "",
     seed: Annotated[str, typer.Option("--seeds", metavar="0,1", help="Of what is random in a method.")] = "0,1,2",
     draw: Annotated[
@@ -50,6 +52,9 @@ def benchmark(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Write tables and figures into its method.md.")
     ] = None,
+    crossed: Annotated[
+        bool, typer.Option("--crossed", help="Every seed on every draw. Default: a seed a draw, in turn.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="120 frames, one seed, two epochs: does it run?")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what is done.")] = False,
     address: Annotated[
@@ -74,11 +79,14 @@ def benchmark(
         epochs=epochs,
         footage=_folder(footage),
         quick=quick,
+        crossed=crossed,
     )
     chosen = suites_of(suite)
     opened = store_of(store, patience_s=JOB_PATIENCE_S)
     with _progress(as_json) as told:
-        outcomes = run(opened, chosen, options, out=out, command=_command(), fresh=fresh, address=address, told=told)
+        outcomes = run(
+            opened, chosen, options, out=out, command=_command(options), fresh=fresh, address=address, told=told
+        )
     if as_json:
         print_json({"store": opened.uri, "suites": [outcome.to_dict() for outcome in outcomes]})
     else:
@@ -125,18 +133,22 @@ def _folder(footage: Path | None) -> Path | None:
     return None if footage is None else footage.absolute()
 
 
-def _command() -> str:
-    """What repeats a suite: this command without what belongs to this machine or to this look at it."""
-    kept, skip = [], False
-    for word in sys.argv[sys.argv.index("benchmark") + 1 :] if "benchmark" in sys.argv else []:
-        name = word.split("=")[0]
-        if skip or name in ("--json", "--fresh"):
-            skip = False
-        elif name in ("--store", "--address", "--footage", "--out", "--suite"):
-            skip = "=" not in word
-        else:
-            kept.append(word.replace("{", "").replace("}", ""))
-    return " ".join(["fleet benchmark --suite {suite}", *kept])
+def _command(options: Options) -> str:
+    """What makes a suite's tables again: no choice of a part of it, and nothing of this machine."""
+    words = ["fleet benchmark --suite {suite}"]
+    default = type(options)()
+    for option, numbers, own in (
+        ("--seeds", options.seeds, default.seeds),
+        ("--draws", options.draws, default.draws),
+    ):
+        if numbers != own:
+            words.append(f"{option} {','.join(map(str, numbers))}")
+    if options.size:
+        words.append(f"--size {options.size[0]}x{options.size[1]}")
+    words += [f"--max-frames {options.max_frames}"] if options.max_frames else []
+    words += [f"--epochs {options.epochs}"] if options.epochs else []
+    words += [f"--{name}" for name in ("crossed", "quick") if getattr(options, name)]
+    return " ".join(words)
 
 
 @contextmanager
