@@ -7,15 +7,15 @@ files = write_scene("corridor", folder)       # corridor.mp4, corridor.labels.np
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from cameras.errors import UsageError
-from cameras.scenes import corridor, driving, office
+from cameras.scenes import corridor, driving, office, yard
 from cameras.scenes.scene import Labelled, Picture, Plan, Scene
-from cameras.scenes.timeline import place_events
+from cameras.scenes.timeline import events_by_clock, place_events
 from cameras.scenes.video import write_h264
 
 LOOK_VERSION = 2
@@ -48,6 +48,16 @@ SCENES: dict[str, Scene] = {
             most_events=6,
             paint=driving.paint,
         ),
+        Scene(
+            name="yard",
+            description="a loading yard outdoors, day and night; somebody climbs the fence, a vehicle or boxes astray",
+            frames=3000,
+            anomaly_ratio=0.05,
+            most_events=2,
+            paint=yard.paint,
+            by_clock=True,
+            start_s=10 * 3600.0,
+        ),
     )
 }
 
@@ -64,7 +74,8 @@ class SceneFiles:
 
 
 def scene_names() -> list[str]:
-    return list(SCENES)
+    """The scenes after the paper's, in its order; SCENES has those by the clock too."""
+    return [name for name, scene in SCENES.items() if not scene.by_clock]
 
 
 def plan_scene(
@@ -73,6 +84,8 @@ def plan_scene(
     frames: int | None = None,
     size: tuple[int, int] | None = None,
     anomaly_ratio: float | None = None,
+    fps: float | None = None,
+    start_s: float | None = None,
 ) -> Plan:
     """Fill in the defaults and place the events. Raises UsageError for a name or number that cannot be."""
     scene = SCENES.get(name)
@@ -92,9 +105,20 @@ def plan_scene(
         )
     if not 0 <= ratio <= 1:
         raise UsageError(f"anomaly ratio {ratio} is not a share", "give a number from 0 (clean) to 1")
-    plan = Plan(name, draw, frames, scene.fps, (width, height), ())
-    events = place_events(plan.rng("events"), frames, ratio, scene.most_events)
-    return Plan(name, draw, frames, scene.fps, (width, height), events)
+    fps = scene.fps if fps is None else fps
+    start_s = scene.start_s if start_s is None else start_s
+    if not 0 < fps <= 60:
+        raise UsageError(f"scene '{name}' cannot have {fps} frames a second", "give a rate above 0, up to 60")
+    if start_s < 0 or (start_s > 0 and not scene.by_clock):
+        clocks = ", ".join(name for name, scene in SCENES.items() if scene.by_clock)
+        raise UsageError(f"scene '{name}' cannot start at {start_s} s", f"leave it out; by the clock are: {clocks}")
+    plan = Plan(name, draw, frames, fps, (width, height), (), start_s)
+    if scene.by_clock:
+        first = round(start_s * fps)
+        events = events_by_clock(plan.rng, first, frames, fps, ratio, scene.shortest_event_s)
+    else:
+        events = place_events(plan.rng("events"), frames, ratio, scene.most_events)
+    return replace(plan, events=events)
 
 
 def render(
@@ -103,13 +127,17 @@ def render(
     frames: int | None = None,
     size: tuple[int, int] | None = None,
     anomaly_ratio: float | None = None,
+    fps: float | None = None,
+    start_s: float | None = None,
 ) -> Iterator[Labelled]:
     """RGB frames (height, width, 3) uint8 with their labels, one at a time, the same for the same arguments.
 
     `draw` is another room with other people and event times; `size` is (width, height) in pixels;
-    `anomaly_ratio` 0 gives a clean camera in the same room. Raises UsageError for an unknown name.
+    `anomaly_ratio` 0 gives a clean camera in the same room. `fps` sets how much happens between two frames.
+    `start_s`, seconds into the day, is for scenes by the clock: parts of a day, drawn one by one or side by side,
+    are the same frames as the whole. Raises UsageError for an unknown name or a number that cannot be.
     """
-    plan = plan_scene(name, draw, frames, size, anomaly_ratio)
+    plan = plan_scene(name, draw, frames, size, anomaly_ratio, fps, start_s)
     return SCENES[name].paint(plan)
 
 
@@ -121,16 +149,18 @@ def write_scene(
     size: tuple[int, int] | None = None,
     anomaly_ratio: float | None = None,
     on_frame: Callable[[int, int], None] | None = None,
+    fps: float | None = None,
+    start_s: float | None = None,
 ) -> SceneFiles:
     """Write `<folder>/<name>.mp4` and `<name>.labels.npy`, or find them written with the same arguments.
 
     Files get their names when they are complete, and `<name>.scene.json` last: it says what the others hold,
     and without it they are written again. `on_frame(done, total)` is called after each new frame.
     """
-    plan = plan_scene(name, draw, frames, size, anomaly_ratio)
+    plan = plan_scene(name, draw, frames, size, anomaly_ratio, fps, start_s)
     folder = Path(folder)
     video, labels, card = (folder / f"{name}.{end}" for end in ("mp4", "labels.npy", "scene.json"))
-    files = SceneFiles(video, labels, plan.fps, plan.frames, sum(len(event) for event in plan.events))
+    files = SceneFiles(video, labels, plan.fps, plan.frames, plan.anomalous)
     made_from = {
         "scene": name,
         "draw": plan.draw,
@@ -138,6 +168,7 @@ def write_scene(
         "fps": plan.fps,
         "size_px": list(plan.size_px),
         "events": [[event.start, event.stop] for event in plan.events],
+        "start_s": plan.start_s,
         "look_version": LOOK_VERSION,
     }
     if labels.exists() and video.exists() and _read_card(card) == made_from | {"bytes": video.stat().st_size}:

@@ -28,7 +28,7 @@ PAUSE_S = (15.0, 50.0)
 """Between two patches, and before the first."""
 TEXTURE = 25.0
 """Least standard deviation of a patch in grey levels: a plain one would not be seen."""
-CONTRAST = 25.0
+CONTRAST = 40.0
 """Least mean difference, in grey levels, between a patch and what it covers."""
 TRIES = 200
 """Places looked at for one that has both; a dull picture gets the best of them."""

@@ -36,7 +36,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Plan:
-    """One rendering: `events` are the anomalous spans, in order and disjoint."""
+    """One rendering: `events` are the anomalous spans, in order and disjoint.
+
+    `start_s` is when it begins, in seconds since a midnight; of a scene by the clock, an event that has begun
+    before keeps its negative start, and one that goes on after keeps its stop.
+    """
 
     scene: str
     draw: int
@@ -44,6 +48,12 @@ class Plan:
     fps: float
     size_px: tuple[int, int]
     events: tuple[Span, ...]
+    start_s: float = 0.0
+
+    @property
+    def anomalous(self) -> int:
+        """How many of the frames are."""
+        return sum(min(event.stop, self.frames) - max(event.start, 0) for event in self.events)
 
     def rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([crc32(self.scene.encode()), self.draw, crc32(purpose.encode())])
@@ -54,7 +64,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scene:
-    """A generated camera view. `size_px` is (width, height); `paint` yields the frames of a plan, lazily."""
+    """A generated camera view. `size_px` is (width, height); `paint` yields the frames of a plan, lazily.
+
+    A scene `by_clock` is a function of the time of day: its default recording begins at `start_s`, a part of
+    a day is the same as that part of the whole, and its events last `shortest_event_s` at least.
+    """
 
     name: str
     description: str
@@ -64,3 +78,6 @@ class Scene:
     paint: Callable[[Plan], Iterator[Labelled]]
     fps: float = 5.0
     size_px: tuple[int, int] = (320, 240)
+    by_clock: bool = False
+    start_s: float = 0.0
+    shortest_event_s: float = 15.0

@@ -31,9 +31,9 @@ class Sensor:
         picture = cv2.sqrt(cv2.multiply(cv2.max(light, 0.0), self.corners))
         return cv2.convertScaleAbs(picture, alpha=255.0)
 
-    def expose(self, picture: Picture) -> Picture:
-        """A new picture with sensor noise of about 2 grey levels."""
+    def expose(self, picture: Picture, rng: np.random.Generator | None = None) -> Picture:
+        """A new picture with sensor noise, of about 2 grey levels by default; `rng` is a frame's own stream."""
         height, width = picture.shape[:2]
-        y, x = self.rng.integers(0, POOL_MARGIN_PX, 2)
+        y, x = (rng or self.rng).integers(0, POOL_MARGIN_PX, 2)
         crop = (slice(y, y + height), slice(x, x + width))
         return cv2.subtract(cv2.add(picture, self.above[crop]), self.below[crop])
