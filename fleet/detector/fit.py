@@ -166,9 +166,8 @@ class Fitting:
         """Mean loss over the frames of what the network gives while its latent says nothing."""
         losses = 0.0
         for part in chunks(self._frames):
-            frames = to_tensor(self._frames[part], self.model.valid.device)
-            still = self.model.still(frames)
-            of_frames = frame_losses(frames, still, self.model.valid, self.config.error, self.config.error_reduction)
+            seen, made, valid = self.model.compared(to_tensor(self._frames[part], self.model.valid.device))
+            of_frames = frame_losses(seen, made.still, valid, self.config.error, self.config.error_reduction)
             losses += float(of_frames.sum(dtype=torch.float64))
         return losses / len(self._frames)
 
@@ -180,12 +179,11 @@ class Fitting:
         moved = np.zeros(self._evaluated.shape[1:])
         moved_squared = np.zeros_like(moved)
         for part in chunks(self._evaluated):
-            frames = to_tensor(self._evaluated[part], self.model.valid.device)
-            pictures, z = self.model(frames)
-            reconstructions = to_frames(pictures)
+            made = self.model(to_tensor(self._evaluated[part], self.model.valid.device))
+            reconstructions = to_frames(made.pictures)
             values[part] = pcc(self._evaluated[part], reconstructions, self._valid)
-            latents.append(z.cpu().numpy())
-            from_still = reconstructions - to_frames(self.model.still(frames))
+            latents.append(made.z.cpu().numpy())
+            from_still = reconstructions - to_frames(made.still)
             moved += from_still.sum(axis=0, dtype=np.float64)
             moved_squared += np.square(from_still).sum(axis=0, dtype=np.float64)
         n = len(self._evaluated)

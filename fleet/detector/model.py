@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from fleet.detector.config import DetectorConfig
 from fleet.detector.frames import chunks
 from fleet.detector.light import LightAutoencoder
-from fleet.detector.network import Network, to_frames, to_tensor
+from fleet.detector.network import Network, Reconstruction, to_frames, to_tensor
 
 __all__ = ["Autoencoder", "load_network", "new_network", "reconstruct"]
 
@@ -57,13 +57,13 @@ class Autoencoder(Network):
         self.from_latent = nn.Linear(config.latent, math.prod(self.grid))
         self.decoder = nn.Sequential(*decoder)
 
-    def encode(self, moved: Tensor) -> Tensor:
-        z: Tensor = self.to_latent(self.encoder(moved).flatten(1))
-        return z
-
-    def decode(self, z: Tensor) -> Tensor:
-        moved: Tensor = self.decoder(self.from_latent(z).unflatten(1, self.grid))
-        return moved
+    def forward(self, frames: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        # A masked pixel is 0 before the first convolution: it reaches nothing.
+        seen = (frames - self.background) / self.scale * self.valid
+        z = self.to_latent(self.encoder(seen).flatten(1))
+        grid = self.from_latent(z if noise is None else z + noise).unflatten(1, self.grid)
+        pictures = (self.background + self.scale * self.decoder(grid)) * self.valid
+        return Reconstruction(pictures, z, self.background[None])
 
 
 def new_network(height: int, width: int, channels: int, config: DetectorConfig) -> Network:
@@ -91,5 +91,5 @@ def reconstruct(network: Network, frames: NDArray[np.uint8]) -> NDArray[np.float
     """Reconstructions of frames (N, H, W) or (N, H, W, C), in their shape; any number of them, a chunk at a time."""
     pictures = np.zeros(frames.shape, np.float32)
     for part in chunks(frames):
-        pictures[part] = to_frames(network(to_tensor(frames[part], network.valid.device))[0])
+        pictures[part] = to_frames(network(to_tensor(frames[part], network.valid.device)).pictures)
     return pictures

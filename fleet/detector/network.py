@@ -9,13 +9,28 @@ loss of exactly 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Network", "to_frames", "to_tensor"]
+__all__ = ["Network", "Reconstruction", "to_frames", "to_tensor"]
+
+
+class Reconstruction(NamedTuple):
+    """What a network makes of N frames.
+
+    Attributes:
+        pictures: (N, C, H, W), around 0..1 and not clipped, 0 where masked.
+        z: (N, latent).
+        still: (N or 1, C, H, W), the pictures if the latent said nothing.
+    """
+
+    pictures: Tensor
+    z: Tensor
+    still: Tensor
 
 
 class Network(nn.Module, ABC):
@@ -48,28 +63,16 @@ class Network(nn.Module, ABC):
         self.scale.fill_(scale)
         self.valid.copy_(torch.from_numpy(valid.astype(np.float32)))
 
-    def still(self, frames: Tensor) -> Tensor:
-        """What frames (N, C, H, W) are reconstructed as while the latent says nothing: pictures (N or 1, C, H, W)."""
-        return self.background[None]
-
     @abstractmethod
-    def encode(self, moved: Tensor) -> Tensor:
-        """Differences from `still` in units of `scale`, (N, C, H, W) and 0 where masked -> latents (N, latent)."""
-
-    @abstractmethod
-    def decode(self, z: Tensor) -> Tensor:
-        """Latents (N, latent) -> differences (N, C, H, W)."""
-
-    def forward(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Frames (N, C, H, W) in 0..1 -> reconstructions (N, C, H, W), not clipped, and latents (N, latent).
+    def forward(self, frames: Tensor, noise: Tensor | None = None) -> Reconstruction:
+        """Reconstructions of frames (N, C, H, W) in 0..1.
 
         `noise` (N, latent) is added to what the decoder gets, not to the latents that are returned.
         """
-        still = self.still(frames)
-        # A masked pixel is 0 before the first convolution: it reaches nothing.
-        z = self.encode((frames - still) / self.scale * self.valid)
-        moved = self.decode(z if noise is None else z + noise)
-        return (still + self.scale * moved) * self.valid, z
+
+    def compared(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Reconstruction, Tensor]:
+        """What the loss compares: frames (N, C, H, W), their reconstructions, and the pixels that count (H, W)."""
+        return frames, self(frames, noise), self.valid
 
 
 def to_tensor(frames: NDArray[np.uint8], device: torch.device) -> Tensor:
