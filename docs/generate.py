@@ -30,7 +30,7 @@ SECTIONS: list[tuple[str, str, type[BaseModel], set[str]]] = [
         SearchConfig,
         {"name"},
     ),
-    ("`space`", "The grid: each sigma with each lambda.", Space, set()),
+    ("`space`", "The grid: each sigma with each lambda with each cap.", Space, set()),
     ("`incumbent`", "The point to beat.", Point, set()),
     ("`detector`", "What all points of a search share.", DetectorSettings, set()),
     ("`scheduler`", "How the points of one camera compete.", Scheduler, set()),

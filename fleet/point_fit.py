@@ -1,24 +1,41 @@
-"""One point of a search under way: the detector of its kind, and its objective after each epoch. Knows no Ray."""
+"""One point of a search under way: the detector of its kind, and its objectives after each epoch. Knows no Ray."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fleet.detector import DetectorConfig, Footage
+from fleet.detector.detector import Detector, Scores
 from fleet.detector.frames import evenly_spaced
 from fleet.detector.objectives import Fitted, value
 
 if TYPE_CHECKING:
-    from fleet.detector.evidence import EvidenceDetector, EvidenceFitting
+    from fleet.detector.evidence import EvidenceFitting
     from fleet.detector.fit import Fitting
-    from fleet.detector.mle import MleDetector
 
-__all__ = ["Kind", "PointFit"]
+__all__ = ["Kind", "Outcome", "PointFit"]
 
 Kind = Literal["evidence", "paper"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a point's fit came to.
+
+    Attributes:
+        detector: what is fitted.
+        scores: what it says of the frames that it was fitted on.
+        objectives: name and value, of all these frames.
+    """
+
+    detector: Detector
+    scores: Scores
+    objectives: dict[str, float]
 
 
 class PointFit:
@@ -28,14 +45,14 @@ class PointFit:
         footage: the frames of one camera, events and all.
         kind: 'paper' for the paper's detector alone, 'evidence' for ours around it.
         config: what the network is fitted with.
-        objective: its name in `fleet.detector.objectives`.
+        objectives: their names in `fleet.detector.objectives`; a scheduler goes by the first.
         valid: bool (H, W), True where a pixel counts; None counts all.
         device: where to train.
 
     Raises:
         UsageError: frames or a mask that nothing can be learnt from.
         FleetError: in `epoch`, the training diverged.
-        KeyError: there is no such objective.
+        KeyError: in `epoch`, there is no such objective.
     """
 
     def __init__(
@@ -43,12 +60,12 @@ class PointFit:
         footage: Footage,
         kind: Kind,
         config: DetectorConfig,
-        objective: str,
+        objectives: Sequence[str],
         valid: NDArray[np.bool_] | None = None,
         device: str = "cpu",
     ) -> None:
         self._footage = footage
-        self._objective = objective
+        self._objectives = objectives
         self._evaluated: Footage | None = None
         self._fitting: Fitting | EvidenceFitting
         if kind == "paper":
@@ -61,19 +78,19 @@ class PointFit:
             self._fitting = EvidenceFitting(footage, EvidenceConfig(mle=config), valid, device)
 
     def epoch(self) -> dict[str, Any]:
-        """Train on every frame once: what `EpochStats.to_dict` gives, and the objective of the evaluation frames."""
+        """Train on every frame once: `EpochStats.to_dict`, and the first objective of the evaluation frames."""
         stats = self._fitting.epoch()
         if self._evaluated is None:
-            places = evenly_spaced(len(self._footage), len(stats.pcc))
-            whole = self._footage
+            places, whole = evenly_spaced(len(self._footage), len(stats.pcc)), self._footage
             self._evaluated = Footage(whole.frames[places], whole.times_s[places], whole.clip[places])
-        found = value(self._objective, Fitted(stats.pcc, self._fitting.curve), self._evaluated)
+        found = value(self._objectives[0], Fitted(stats.pcc, self._fitting.curve), self._evaluated)
         return {**stats.to_dict(), "objective": found}
 
-    def detector(self) -> tuple[EvidenceDetector | MleDetector, float]:
-        """What is fitted now, and the objective of all frames."""
-        from fleet.detector.mle import MleDetector
-
+    def outcome(self) -> Outcome:
+        """What is fitted now, and the objectives of all frames."""
         detector = self._fitting.detector()
-        pcc = detector.calibration if isinstance(detector, MleDetector) else detector.calibration.pcc
-        return detector, value(self._objective, Fitted(pcc, self._fitting.curve), self._footage)
+        found = detector.calibration
+        scores = found if isinstance(found, Scores) else Scores(1 - found, found)
+        assert scores.pcc is not None  # both kinds have a network
+        fitted = Fitted(scores.pcc, self._fitting.curve)
+        return Outcome(detector, scores, {name: value(name, fitted, self._footage) for name in self._objectives})

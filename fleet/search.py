@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from fleet import layout
 from fleet.cluster import scratch_folder
 from fleet.errors import FleetError, StoreError
 from fleet.halving import scheduler_of
+from fleet.screening import finalists, screening, screens, spared, spared_epochs, thinned
 from fleet.search_config import Point, SearchConfig
 from fleet.store import Store
 from fleet.trial import CameraFrames, PointTrial, fingerprint, point_of, work_of
@@ -35,7 +36,7 @@ class TrialResult:
     """What became of one point of one camera.
 
     Attributes:
-        status: done (trained to its end), stopped (halved away), failed.
+        status: done (trained to its end), stopped (halved away, or only screened), failed.
         reused: it was not trained now, its done-record was there.
         objective: the label-free objective, higher is better; None where the point failed.
         curve: a row an epoch, as `EpochStats.to_dict` gives it.
@@ -61,7 +62,10 @@ def search(
     on_epoch: Callable[[str, int], None] = lambda camera, epochs: None,
     on_trial: Callable[[TrialResult], None] = lambda trial: None,
 ) -> dict[str, list[TrialResult]]:
-    """Try every point of a search for every camera, as one Tuner on the connected Ray cluster.
+    """Try every point of a search for every camera on the connected Ray cluster.
+
+    One Tuner runs them; with screening two: a first look at all points, then fits of the finalists (see
+    `fleet.screening`).
 
     Args:
         on_epoch: called with a camera and the epochs that one of its points has just taken.
@@ -74,11 +78,40 @@ def search(
         StoreError: the store is gone for good.
         FleetError: the cluster is.
     """
-    work = [work_of(camera, point) for camera in cameras for point in config.points()]
+    points = dict.fromkeys(cameras, config.points())
+    if not screens(config):
+        return _tune(cameras, points, config, store, on_epoch, on_trial)
+    screened = _tune(thinned(cameras, config), points, screening(config), store, on_epoch, lambda trial: None)
+    finals = {camera: finalists(config, results) for camera, results in screened.items()}
+    for camera, results in screened.items():
+        on_epoch(camera, spared_epochs(config, len(finals[camera])))
+        for result in spared(results, finals[camera]):
+            on_trial(result)
+    finished = _tune(cameras, finals, config, store, on_epoch, on_trial)
+    order = config.points()
+    for camera, results in screened.items():
+        for result in results:  # the look at a finalist has had its day
+            if result.point in finals[camera]:
+                store.delete_all(layout.trial_key(camera, result.fingerprint, ""))
+        finished[camera] += spared(results, finals[camera])
+        finished[camera].sort(key=lambda result: order.index(result.point))
+    return finished
+
+
+def _tune(
+    cameras: Mapping[str, CameraFrames],
+    points: Mapping[str, Sequence[Point]],
+    config: SearchConfig,
+    store: Store,
+    on_epoch: Callable[[str, int], None],
+    on_trial: Callable[[TrialResult], None],
+) -> dict[str, list[TrialResult]]:
+    """One Tuner over these points of these cameras; a result for each, in their order."""
+    work = [work_of(camera, point) for camera in cameras for point in points[camera]]
     shared = {"store": store.uri, "config": config, "cameras": dict(cameras)}
     has_gpu = ray.cluster_resources().get("GPU", 0) > 0
     resources = {"cpu": config.cpus_per_trial, "gpu": config.gpus_per_trial if has_gpu else 0}
-    collector = _Collector(store, config, cameras, on_epoch, on_trial)
+    collector = _Collector(store, config, cameras, points, on_epoch, on_trial)
     with scratch_folder("tune") as scratch, _quiet():
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(PointTrial, shared=shared), resources),
@@ -117,10 +150,12 @@ class _Collector(tune.Callback):
         store: Store,
         config: SearchConfig,
         cameras: Mapping[str, CameraFrames],
+        points: Mapping[str, Sequence[Point]],
         on_epoch: Callable[[str, int], None],
         on_trial: Callable[[TrialResult], None],
     ) -> None:
         self._store = store
+        self._points = points
         self._config = config
         self._cameras = cameras
         self._on_epoch = on_epoch
@@ -134,10 +169,9 @@ class _Collector(tune.Callback):
         return {}  # Tune pickles its callbacks to restore them; ours are not restored, the store is
 
     def by_camera(self) -> dict[str, list[TrialResult]]:
-        points = self._config.points()
         return {
             camera: [self._results[camera, point] for point in points if (camera, point) in self._results]
-            for camera in self._cameras
+            for camera, points in self._points.items()
         }
 
     def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +26,6 @@ _PAPERS: dict[str, dict[str, Any]] = {
     "space": {"sigma": (0.01, 0.05, 0.1, 0.5, 1.0), "lambda": (0.01, 0.05, 0.1, 0.5, 1.0), "cap": ("auto",)},
     "incumbent": {"sigma": 0.1, "lambda": 1.0, "cap": "auto"},
     "detector": {
-        "kind": "paper",
         "network": "plain",
         "latent": 32,
         "epochs": 40,
@@ -62,9 +60,10 @@ class Point(_Settings):
     """One configuration of the search; a `cap` of None is the detector's own choice."""
 
     sigma: Sigma = Field(0.5, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5).")
-    lam: Lambda = Field(30.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
+    lam: Lambda = Field(1_000.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
     cap: Cap = Field(
-        None,
+        "auto",
+        validate_default=True,
         title="Cap",
         description="Nats that a capped entropy may have: 0 follows the light at most, 1 or 2 a view that moves; auto "
         "looks at how much the view moves.",
@@ -78,10 +77,15 @@ class Space(_Settings):
         (0.5,), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
     )
     lam: Annotated[tuple[Lambda, ...], AfterValidator(_all_distinct)] = Field(
-        (30.0,), alias="lambda", title="Lambda", description="Weights to try.", min_length=1, max_length=100
+        (1_000.0,), alias="lambda", title="Lambda", description="Weights to try.", min_length=1, max_length=100
     )
     cap: Annotated[tuple[Cap, ...], AfterValidator(_all_distinct)] = Field(
-        (None,), title="Cap", description="Caps to try, auto among them.", min_length=1, max_length=100
+        ("auto",),
+        validate_default=True,
+        title="Cap",
+        description="Caps to try; auto is one of them.",
+        min_length=1,
+        max_length=100,
     )
 
 
@@ -91,8 +95,9 @@ class DetectorSettings(_Settings):
     kind: Literal["evidence", "paper"] = Field(
         "evidence",
         title="Kind",
-        description="evidence: channels of evidence with a small network among them; paper: the paper's own, whose "
-        "defaults below are network plain, latent 32, error squared, entropy as penalty.",
+        description="evidence: channels of evidence with a small network among them. paper: the paper's own; its "
+        "defaults are network plain, latent 32, epochs 40, learning_rate 0.0005, batch_size by-camera, error squared, "
+        "entropy_as penalty, the paper's space and its incumbent.",
     )
     network: Literal["light", "plain"] = Field(
         "light",
@@ -100,10 +105,10 @@ class DetectorSettings(_Settings):
         description="plain: the paper's autoencoder. light: a small one that re-lights the scene's median frame.",
     )
     latent: int = Field(4, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
-    epochs: int = Field(40, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
-    learning_rate: float = Field(5e-4, gt=0, le=1, title="Learning rate", description="Of Adam.")
+    epochs: int = Field(20, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
+    learning_rate: float = Field(5e-3, gt=0, le=1, title="Learning rate", description="Of Adam.")
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["by-camera"] = Field(
-        "by-camera",
+        64,
         title="Batch size",
         description="Frames a step, at least 2; by-camera is the paper's choice: 64 below 1,000 frames, 128 below "
         "10,000, else 256.",
@@ -119,10 +124,13 @@ class DetectorSettings(_Settings):
     error: Literal["squared", "l1", "huber", "charbonnier", "trimmed"] = Field(
         "charbonnier", title="Error", description="What a pixel that is not as reconstructed costs."
     )
+    error_reduction: Literal["sum", "mean"] = Field(
+        "sum", title="Error reduction", description="A frame's error is the sum over its pixels, or their mean."
+    )
     error_scale: Literal["variance", "none"] = Field(
         "variance",
         title="Error scale",
-        description="Divide the reconstruction error by the scene's temporal variance, or take it as the paper has it.",
+        description="Divide the error by that of the best constant picture, or take it as the paper has it.",
     )
     entropy_as: Literal["cap", "penalty"] = Field(
         "cap",
@@ -138,11 +146,17 @@ class DetectorSettings(_Settings):
 class Scheduler(_Settings):
     """How the points of one camera compete."""
 
-    kind: Literal["fifo", "asha"] = Field(
-        "asha", title="Kind", description="fifo runs every point to its end; asha stops the worse ones on the way."
+    kind: Literal["fifo", "asha", "screen"] = Field(
+        "screen",
+        title="Kind",
+        description="fifo runs every point to its end; asha stops the worse ones on the way; screen takes a first look "
+        "at all points, and runs the incumbent and the best one to their end.",
     )
-    grace_epochs: int = Field(5, ge=1, title="Grace", description="asha: epochs that every point gets.")
+    grace_epochs: int = Field(5, ge=1, title="Grace", description="asha, screen: epochs that every point gets.")
     reduction_factor: int = Field(3, ge=2, le=16, title="Reduction", description="asha: one of so many goes on.")
+    every: int = Field(
+        4, ge=1, le=1_000, title="Every", description="screen: the first look sees one of so many frames."
+    )
 
 
 class SearchConfig(_Settings):
@@ -195,8 +209,8 @@ class SearchConfig(_Settings):
         if not isinstance(values, dict):
             return values
         filled = dict(values)
-        detector = values.get("detector", {})
-        if isinstance(detector, dict) and detector.get("kind", "paper") == "paper":
+        detector = values.get("detector")
+        if isinstance(detector, dict) and detector.get("kind") == "paper":
             for name, defaults in _PAPERS.items():
                 given = values.get(name, {})
                 if isinstance(given, dict):
@@ -220,8 +234,7 @@ class SearchConfig(_Settings):
         if settings["batch_size"] == "by-camera":
             settings["batch_size"] = None
         settings |= {"sigma": point.sigma, "lam": point.lam, "cap": point.cap}
-        known = {field.name for field in fields(DetectorConfig)}
-        return DetectorConfig(**{name: value for name, value in settings.items() if name in known})
+        return DetectorConfig(**settings)
 
     def digest(self) -> str:
         """Changes when anything in the file does."""

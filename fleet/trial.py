@@ -26,6 +26,7 @@ from fleet.store import open_store
 __all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "fingerprint", "point_of", "work_of"]
 
 FIT_VERSION = 2  # raise it when the same frames and point would give another fit: old done-records are then not used
+_ENOUGH_FRAMES = 256  # so few are not thinned out: a fit takes a few batches at least
 JOB_PATIENCE_S = 180.0  # an object store that restarts must not cost a night's work
 
 
@@ -39,6 +40,7 @@ class CameraFrames:
         digest: of the frames and the preprocessing: changes when either does.
         times_s: float64 (frames,), seconds from any start, rising inside a clip; None for a frame a second.
         clip: int64 (frames,), frames of one clip stand together; None for a single clip.
+        every: trials see one of so many frames, where that leaves enough (see `fleet.screening`).
     """
 
     camera: str
@@ -47,12 +49,15 @@ class CameraFrames:
     digest: str
     times_s: NDArray[np.float64] | None = None
     clip: NDArray[np.int64] | None = None
+    every: int = 1
 
     def footage(self) -> Footage:
         """The frames, fetched, with their times and clips."""
         frames = ray.get(self.frames)
-        steady = Footage.of(frames, fps=1, clip=self.clip)
-        return steady if self.times_s is None else Footage(frames, self.times_s, steady.clip)
+        whole = Footage.of(frames, fps=1, clip=self.clip)
+        if self.times_s is not None:
+            whole = Footage(frames, self.times_s, whole.clip)
+        return whole[:: max(1, min(self.every, len(whole) // _ENOUGH_FRAMES))]
 
 
 def fingerprint(camera: str, digest: str, config: DetectorConfig, kind: Kind, objective: str) -> str:
@@ -122,15 +127,16 @@ class PointTrial(tune.Trainable):
             device = "cuda" if torch.cuda.is_available() else "cpu"
             footage = self._data.footage()
             self._fitting = PointFit(
-                footage, self._kind, self._config, self._search.objective, self._data.valid, device=device
+                footage, self._kind, self._config, [self._search.objective], self._data.valid, device=device
             )
         self._curve.append(self._fitting.epoch())
         self._epoch += 1
         if self._epoch < self._config.epochs:
             self._seconds += time.perf_counter() - started
             return {"objective": self._curve[-1]["objective"], "row": self._curve[-1]}
-        detector, value = self._fitting.detector()
-        tensors, meta = detector.state()
+        outcome = self._fitting.outcome()
+        tensors, meta = outcome.detector.state()
+        value = outcome.objectives[self._search.objective]
         record = {"status": "done", "error": "", "curve": self._curve, "objective": value, "detector": meta}
         return self._finish(record, tensors, started)
 
@@ -155,6 +161,8 @@ class PointTrial(tune.Trainable):
     def _replay(self, record: dict[str, Any]) -> dict[str, Any]:
         """The epochs of an earlier run, so that the scheduler judges the other points by them as it did then."""
         curve = record["curve"]
+        if self._search.scheduler.kind == "fifo":  # no point is judged by another: the last one tells it all
+            self._epoch = max(0, len(curve) - 1)
         row = curve[self._epoch] if self._epoch < len(curve) else None
         self._epoch += 1
         done = self._epoch >= len(curve)

@@ -34,7 +34,7 @@ __all__ = ["OBJECTIVES", "Fitted", "Objective", "bic_gain", "objective", "value"
 _FEWEST = 8
 
 _TOP = 0.05  # the share of frames that is looked at as if it were the events
-_LAG = 10  # frames
+_LAG_S = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +118,14 @@ def bic_gain(fitted: Fitted, footage: Footage) -> float:
 
 @objective(margin=0.1)
 def autocorrelation(fitted: Fitted, footage: Footage) -> float:
-    """Events last and noise does not: correlation of the PCC with that of ten frames earlier in the clip."""
-    later = np.flatnonzero(footage.place_in_clip() >= _LAG)
+    """Events last and noise does not: correlation of the PCC with that of five seconds earlier in the clip."""
+    clips = np.cumsum(np.r_[False, footage.clip[1:] != footage.clip[:-1]])
+    since = footage.times_s - footage.times_s.min()
+    ordered = clips * (since.max() + 2 * _LAG_S) + since  # rises, and no lag leads into the next clip
+    later = np.searchsorted(ordered, ordered + _LAG_S * (1 - 1e-6))
+    pairs = np.flatnonzero(later < np.searchsorted(clips, clips, side="right"))
     values = _standardised(fitted.pcc)
-    return float((values[later] * values[later - _LAG]).mean()) if len(later) else 0.0
+    return float((values[pairs] * values[later[pairs]]).mean()) if len(pairs) else 0.0
 
 
 @objective(margin=0.5)

@@ -84,7 +84,9 @@ def test_the_incumbent_is_never_stopped_and_others_are():
 
 def test_a_poor_camera_does_not_lose_its_points_to_a_good_one():
     """The real ASHA: every point of the poor camera is below every one of the good camera, and its best one goes on."""
-    config = parse_search("detector: {epochs: 8}\nscheduler: {kind: asha, grace_epochs: 2, reduction_factor: 2}", "x")
+    config = parse_search(
+        "incumbent: {sigma: 0.1, lambda: 1}\nscheduler: {kind: asha, grace_epochs: 2, reduction_factor: 2}", "x"
+    )
     halving = scheduler_of(config)
     sigmas = (0.01, 0.05, 0.5, 1.0)
     trials = [trial(camera, sigma) for sigma in sigmas for camera in ("good", "poor")]
@@ -137,7 +139,7 @@ def test_of_a_traceback_its_last_line_is_told(text, told):
 
 ASHA = """\
 space: {sigma: [0.01, 0.1, 0.5, 1.0], lambda: [0.1, 1.0]}
-detector: {epochs: 8, latent: 8}
+detector: {kind: paper, epochs: 8, latent: 8}
 scheduler: {kind: asha, grace_epochs: 1, reduction_factor: 2}
 """
 
@@ -282,7 +284,9 @@ def test_a_camera_where_nothing_moves_fails_in_words_and_its_neighbour_does_not(
 @pytest.mark.slow
 def test_a_point_that_breaks_in_an_unforeseen_way_is_one_line_and_not_remembered(ray_here, tmp_path):
     store = open_store(tmp_path / "store")
-    text = "space: {sigma: [0.1], lambda: [1.0]}\ndetector: {epochs: 2, latent: 8}\nscheduler: {kind: fifo}"
+    text = (
+        "space: {sigma: [0.1], lambda: [1.0]}\ndetector: {kind: paper, epochs: 2, latent: 8}\nscheduler: {kind: fifo}"
+    )
     config = parse_search(text, "one.yaml").model_copy(update={"objective": "no-such-objective"})
     results = Told().run([on_cluster("dock", scene(0))], config, store)
     for result in results["dock"]:
@@ -291,6 +295,32 @@ def test_a_point_that_breaks_in_an_unforeseen_way_is_one_line_and_not_remembered
         assert "no-such-objective" in result.error
         assert "\n" not in result.error
     assert list(store.list("trials/")) == []
+
+
+SCREEN = """\
+space: {lambda: [10, 1000], cap: [auto, 1, 5]}
+detector: {epochs: 4}
+scheduler: {kind: screen, grace_epochs: 1}
+"""
+
+
+@pytest.mark.slow
+def test_a_first_look_leaves_the_incumbent_and_one_other_to_be_fitted(ray_here, tmp_path):
+    """Of the default's kind, so that a search of it is run once."""
+    store = open_store(tmp_path / "store")
+    config = parse_search(SCREEN, "screen.yaml")
+    told = Told()
+    (results,) = told.run([on_cluster("dock", scene(0))], config, store).values()
+    assert [result.point for result in results] == config.points()
+    done = [result for result in results if result.status == "done"]
+    assert done[0].point == config.incumbent
+    assert len(done) <= 2
+    assert all(len(result.curve) == 4 and result.detector["method"] == "evidence" for result in done)
+    assert all(len(result.curve) == 1 and result.status == "stopped" for result in results if result not in done)
+    assert told.epochs == {"dock": 6 * 4}
+    assert len(told.trials) == 6
+    kept = {key.split("/")[2] for key in store.list("trials/")}
+    assert kept == {result.fingerprint for result in results}, "the look at a finalist is not kept beside its fit"
 
 
 @pytest.mark.slow

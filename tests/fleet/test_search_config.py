@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.detector import DetectorConfig
+from fleet.detector.config import light_config
+from fleet.detector.objectives import OBJECTIVES
 from fleet.errors import UsageError
 from fleet.search_config import Point, SearchConfig, built_in_searches, load_search, parse_search
 
@@ -36,20 +39,53 @@ def test_paper_is_the_papers_search():
     assert paper.scheduler.kind == "fifo"
 
 
-def test_default_is_the_papers_grid_halved_on_scaled_errors():
-    default = load_search("default")
-    assert set(default.points()) == set(load_search("paper").points())
-    assert (default.scheduler.kind, default.detector.error_scale) == ("asha", "variance")
+def test_paper_is_fitted_with_the_papers_settings():
+    paper = load_search("paper")
+    assert paper.detector_config(paper.incumbent) == DetectorConfig(
+        sigma=0.1, lam=1.0, latent=32, epochs=70, error_scale="none"
+    )
+
+
+@pytest.mark.parametrize("name", ["default", "quick"])
+def test_the_default_kind_searches_the_cap_of_the_light_network(name):
+    search = load_search(name)
+    assert search.detector.kind == "evidence"
+    assert search.detector_config(search.incumbent) == light_config(epochs=search.detector.epochs)
+    assert None in {point.cap for point in search.points()}, "auto is among them"
 
 
 def test_an_empty_file_is_the_defaults():
     for text in ("", "# nothing\n", "---\n"):
         assert parse_search(text, "mine.yaml") == SearchConfig(name="mine")
+    assert SearchConfig().detector_config(SearchConfig().incumbent) == light_config()
+    assert SearchConfig().points() == [SearchConfig().incumbent]
+
+
+def test_a_file_of_the_papers_kind_has_the_papers_defaults():
+    mine = parse_search("detector: {kind: paper, epochs: 3}\nspace: {sigma: [0.1]}", "mine.yaml")
+    assert mine.detector_config(mine.incumbent) == DetectorConfig(sigma=0.1, lam=1.0, epochs=3)
+    assert (mine.space.sigma, mine.space.lam) == ((0.1,), load_search("paper").space.lam)
+
+
+def test_a_cap_is_a_number_or_auto():
+    mine = parse_search("space: {cap: [auto, 0, 1.5]}\nincumbent: {cap: 2}", "mine.yaml")
+    assert [point.cap for point in mine.points()] == [2, None, 0, 1.5]
+    assert [mine.detector_config(point).cap for point in mine.points()] == [2, None, 0, 1.5]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_margin_is_the_objectives_own_where_the_file_says_none(name):
+    assert parse_search(f"objective: {name}", "mine.yaml").margin == OBJECTIVES[name].margin
+    assert parse_search(f"objective: {name}\nmargin: 7", "mine.yaml").margin == 7
+
+
+def test_the_margin_of_a_file_without_an_objective_is_the_default_objectives():
+    assert SearchConfig().margin == OBJECTIVES[SearchConfig().objective].margin
 
 
 def test_the_incumbent_comes_first_and_once():
     for text in ("incumbent: {sigma: 0.5, lambda: 0.5}", "incumbent: {sigma: 7, lambda: 7}"):
-        config = parse_search(text, "mine.yaml")
+        config = parse_search(f"detector: {{kind: paper}}\n{text}", "mine.yaml")
         points = config.points()
         assert points[0] == config.incumbent
         assert len(set(points)) == len(points)
@@ -90,10 +126,16 @@ def test_what_is_no_file_of_text_is_answered_with_the_choices(tmp_path, make):
         pytest.param("detector:\n  epochs: 0", 2, "detector.epochs", id="no epochs"),
         pytest.param("detector:\n  batch_size: -4", 2, "detector.batch_size", id="negative batch"),
         pytest.param("detector:\n  batch_size: 1", 2, "detector.batch_size", id="batch of one"),
-        pytest.param("scheduler:\n  kind: bayes", 2, "'fifo' or 'asha'", id="unknown scheduler"),
+        pytest.param("scheduler:\n  kind: bayes", 2, "'fifo', 'asha' or 'screen'", id="unknown scheduler"),
         pytest.param(
             "scheduler: {kind: asha,\n  reduction_factor: 1}", 2, "scheduler.reduction_factor", id="no halving"
         ),
+        pytest.param("space:\n  cap: [0, none]", 2, "space.cap.1", id="a cap that is no number"),
+        pytest.param("space:\n  cap: [auto, auto]", 2, "a value stands here twice", id="auto twice"),
+        pytest.param("detector: {kind: best}", 1, "'evidence' or 'paper'", id="unknown kind"),
+        pytest.param("detector: {alpha: 1}", 1, "alpha", id="what only the detector knows to be wrong"),
+        pytest.param("detector: {kind: paper}\nspace:\n  cap: [1]", 3, "a penalty has no cap", id="cap of a penalty"),
+        pytest.param("detector: {kind: paper}\nincumbent: {cap: 1}", 2, "a penalty has no cap", id="cap to beat"),
         pytest.param("margin: 0\nobjective: auc", 2, "bic-gain", id="unknown objective"),
         pytest.param("incumbent:\n  sigma: 0.1\n  lamda: 1", 3, "incumbent.lamda", id="misspelt"),
         pytest.param("name: other", 1, "'name' is the file's own", id="name"),

@@ -61,7 +61,7 @@ def test_an_objective_says_the_same_of_the_same_and_without_a_curve(name: str):
     ("name", "better", "worse"),
     [
         pytest.param("bic-gain", events(500, 20, 100), normal(0.95, 500), id="bic-gain"),
-        pytest.param("autocorrelation", events(500, 40, 200), events(500, 1, 7), id="autocorrelation"),
+        pytest.param("autocorrelation", events(500, 80, 400), events(500, 1, 7), id="autocorrelation"),
         pytest.param("skewness", events(500, 2, 100), normal(0.95, 500), id="skewness"),
         pytest.param("tail-weight", events(500, 2, 50), normal(0.95, 500), id="tail-weight"),
         pytest.param("coherence", events(500, 25, 500), events(500, 1, 20), id="coherence"),
@@ -77,10 +77,15 @@ def test_the_bic_gain_does_not_depend_on_the_scale_of_pcc():
 
 
 def test_clips_are_not_joined():
-    """Two levels, one a clip: frames ten apart of different clips would look alike."""
-    frames = footage(60).frames
-    clips = Footage.of(frames, 5, clip=np.arange(60) // 5)
+    """Clips of four seconds hold no two frames that are five seconds apart."""
+    clips = Footage.of(footage(60).frames, 5, clip=np.arange(60) // 20)
     assert value("autocorrelation", Fitted(events(60, 30, 60)), clips) == 0
+
+
+def test_the_autocorrelation_is_over_time_and_not_over_frames():
+    pcc, shown = events(3000, 300, 1000), footage(3000)
+    thinned = value("autocorrelation", Fitted(pcc[::5]), shown[::5])
+    assert thinned == pytest.approx(value("autocorrelation", Fitted(pcc), shown), abs=0.05)
 
 
 def test_stability_compares_with_half_as_many_epochs_ago():
