@@ -108,7 +108,7 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         fitted_at = time.perf_counter()
         scores = learnt.score(footage)
         scored_at = time.perf_counter()
-    tensors, meta = learnt.state()
+    tensors, _ = learnt.state()
     taught = np.arange(len(footage)) < (cell.train_frames or len(footage))
     if method(cell.method).one_class:
         taught &= ~labels
@@ -122,7 +122,7 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         "frames_per_s": len(footage) / (scored_at - fitted_at),
         "state_mb": sum(array.nbytes for array in tensors.values()) / 1e6,
         "peak_mb": peak_mb(),
-        "collapsed": meta["curve"][-1]["collapsed"] if meta.get("curve") else None,
+        "collapsed": getattr(learnt, "collapsed", None),
         "channels": [{"channel": name, **ranking(labels, value)} for name, value in channels.items()],
         "rules": alert_rows(calibration, _calibration(scores, footage), labels) if calibration else [],
         "score": _short(scores.score),

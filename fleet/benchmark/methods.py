@@ -64,8 +64,9 @@ def fit_method(name: str, footage: Footage, seed: int, epochs: int | None = None
         return fit_baseline(name, footage, seed=seed, epochs=epochs)
     from fleet.detector.evidence import EvidenceConfig, fit_evidence
 
-    config = replace(EvidenceConfig(), seed=seed)
-    return fit_evidence(footage, config if epochs is None else replace(config, epochs=epochs))
+    config = EvidenceConfig()
+    network = replace(config.mle, seed=seed, epochs=epochs or config.epochs)
+    return fit_evidence(footage, replace(config, mle=network))
 
 
 def latents_of(detector: Detector, frames: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ def test_what_is_done_is_not_measured_again(fleet: Callable[..., Any], where: tu
     page = tmp_path / "docs/method.md"
     written = page.read_text()
     assert "| Median frame | 32x32 |" in written
-    assert "`fleet benchmark --suite paper --quick" in written
+    assert "`fleet benchmark --suite paper --size 32x32 --max-frames 60 --quick`" in written
     assert str(tmp_path) not in written
     again = fleet(*QUICK, "--methods", "median-frame,pca-32", *where)
     assert again.code == 0
