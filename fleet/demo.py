@@ -21,6 +21,7 @@ from fleet.registry import Registry, make_camera
 from fleet.store import Store
 
 if TYPE_CHECKING:
+    from cameras.frame import Frame
     from cameras.scenes import SceneFiles
 
 __all__ = ["DemoRow", "register_scenes", "score_scene", "write_scenes"]
@@ -32,7 +33,11 @@ DEMO_TAGS = {"demo": "yes"}
 
 @dataclass(frozen=True)
 class DemoRow:
-    """A line of the demo's table. `auc` is of the endpoint's score, `auc_median` of PCC to the median frame."""
+    """A line of the demo's table.
+
+    `auc` is of the endpoint's score, over the frames that have enough before them for every channel; `auc_median` is of
+    PCC to the median frame.
+    """
 
     camera: str
     frames: int
@@ -98,27 +103,30 @@ def score_scene(
     model = load_model(store, name)
     prep = model.version.preprocessing
     with open_source(str(files.video), prep.fps, camera=name) as source:
-        frames = [(frame.index, frame.image) for frame in source]
+        frames = list(source)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.jpg").write_bytes(encode_jpeg(frames[0][1], JPEG_QUALITY))  # one to post by hand
-    answers = post_frames(url, name, [image for _, image in frames], on_frame)
-    seen = np.stack([preprocess(image, prep) for _, image in frames])
-    truth = np.load(files.labels)[[index for index, _ in frames]].astype(bool)
-    pcc = np.array([answer["pcc"] for answer in answers])
-    worst = int(pcc.argmin())
+    (folder / f"{name}.jpg").write_bytes(encode_jpeg(frames[0].image, JPEG_QUALITY))  # one to post by hand
+    answers = post_frames(url, name, frames, model.detector.context, on_frame)
+    seen = np.stack([preprocess(frame.image, prep) for frame in frames])
+    truth = np.load(files.labels)[[frame.index for frame in frames]].astype(bool)
+    whole = np.array([not answer["missing_channels"] for answer in answers])
+    score = np.where(whole, [answer["score"] for answer in answers], np.nan)
+    worst = int(np.nanargmax(score))
     picture = folder / f"{name}.png"
-    auc = float(roc_auc_score(truth, [answer["score"] for answer in answers]))
+    auc = float(roc_auc_score(truth[whole], score[whole]))
     draw_scored_camera(
         picture,
         title=f"{name}: AUC {auc:.3f} without a label (sigma {model.version.sigma:g}, lambda {model.version.lam:g})",
-        pcc=pcc,
+        pcc=np.array([answer["pcc"] for answer in answers]),
         threshold=model.version.threshold,
-        seconds=np.array([index for index, _ in frames]) / files.fps,
+        seconds=np.array([frame.index for frame in frames]) / files.fps,
         events=truth,
         frame=seen[worst],
-        reconstruction=_to_uint8(model.detector.reconstruct(seen[worst : worst + 1])[0]),
+        reconstruction=_to_uint8(model.paper.reconstruct(seen[worst : worst + 1])[0]),
         error_map=error_map_picture(model, seen[worst], Registry(store).camera(name)),
         worst=worst,
+        score=score if answers[worst]["channels"] else None,
+        score_threshold=answers[worst]["score_threshold"],
     )
     return DemoRow(
         camera=name,
@@ -135,26 +143,32 @@ def score_scene(
 
 
 def post_frames(
-    url: str, camera: str, images: Sequence[np.ndarray], on_frame: Callable[[], None] = lambda: None
+    url: str, camera: str, frames: Sequence[Frame], context: int, on_frame: Callable[[], None] = lambda: None
 ) -> list[dict[str, Any]]:
-    """Post frames (RGB) as JPEG, as a camera would, to its endpoint; the answers in order."""
+    """Post each frame with the `context` frames before it as JPEGs, as a camera would; the answers in order."""
     import httpx
 
     from cameras.images import encode_jpeg
 
-    with httpx.Client(timeout=30.0, limits=httpx.Limits(max_connections=HTTP_CLIENTS)) as client:
+    with (
+        httpx.Client(timeout=30.0, limits=httpx.Limits(max_connections=HTTP_CLIENTS)) as client,
+        ThreadPoolExecutor(HTTP_CLIENTS) as pool,
+    ):
+        encoded = list(pool.map(lambda frame: encode_jpeg(frame.image, JPEG_QUALITY), frames))
 
-        def one(image: np.ndarray) -> dict[str, Any]:
-            headers = {"content-type": "image/jpeg"}
-            content = encode_jpeg(image, JPEG_QUALITY)
-            reply = client.post(f"{url}/cameras/{camera}/score", content=content, headers=headers)
+        def one(last: int) -> dict[str, Any]:
+            window = range(max(0, last - context), last + 1)
+            reply = client.post(
+                f"{url}/cameras/{camera}/score",
+                files=[("frame", (f"{place}.jpg", encoded[place])) for place in window],
+                data={"time": [frames[place].captured_at.isoformat() for place in window]},
+            )
             reply.raise_for_status()
             on_frame()
             answer: dict[str, Any] = reply.json()
             return answer
 
-        with ThreadPoolExecutor(HTTP_CLIENTS) as pool:
-            return list(pool.map(one, images))
+        return list(pool.map(one, range(len(frames))))
 
 
 def _to_uint8(reconstruction: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ class Verdict:
             missing.
         evidence: the detector's score of the frame from the channels that it has. On one scale for every frame of a
             version, whatever the rule: this is what frames are ranked by.
-        channels: the evidence by its name; empty for a method of one number.
+        channels: the evidence by its name, without what says nothing in this light; empty for a method of one number.
         missing: channels that look back further than this frame's clip begins.
     """
 
@@ -109,6 +109,13 @@ class LoadedModel:
         from fleet.detector import MleDetector
 
         return self.detector if isinstance(self.detector, MleDetector) else self.detector.mle
+
+    @property
+    def fps(self) -> float:
+        """The rate that frames without times are taken to come at: the one that motion was measured at."""
+        from fleet.detector import MleDetector
+
+        return self.version.preprocessing.fps if isinstance(self.detector, MleDetector) else self.detector.fps
 
 
 def load_model(store: Store, camera: str, version: str | None = None) -> LoadedModel:
@@ -178,9 +185,9 @@ def score_footage(model: LoadedModel, footage: Footage, places: Iterable[int]) -
         channels = {
             name: ChannelScore(float(channel.value[place]), float(channel.tail[place]))
             for name, channel in scores.channels.items()
-            if not np.isnan(channel.tail[place])
+            if np.isfinite(channel.value[place]) and np.isfinite(channel.tail[place])
         }
-        missing = tuple(name for name in scores.channels if name not in channels)
+        missing = tuple(name for name, channel in scores.channels.items() if np.isnan(channel.value[place]))
         pcc, evidence = float(scores.pcc[place]), float(scores.score[place])
         rule, score_threshold = model.rule, model.score_threshold
         if missing and rule != "paper":

@@ -41,7 +41,7 @@ api = FastAPI(
 class ChannelAnswer(BaseModel):
     """One kind of evidence."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"value": 0.0412, "tail": 1.83}})
+    model_config = ConfigDict(json_schema_extra={"example": {"value": -4.13, "tail": 1.83}})
 
     value: float = Field(description="In the channel's own units; higher is stranger.")
     tail: float = Field(description="-log of the share of the training frames at or above the value.")
@@ -58,13 +58,17 @@ class ScoreAnswer(BaseModel):
                 "model_version": "20261124T020000Z-3f2a9c",
                 "pcc": 0.9731,
                 "threshold": 0.9655,
-                "score": 1.83,
-                "score_threshold": 6.91,
+                "score": 0.42,
+                "score_threshold": 3.51,
                 "rule": "tail",
                 "anomalous": False,
                 "channels": {
-                    "appearance": {"value": -3.91, "tail": 0.74},
-                    "motion": {"value": 0.0412, "tail": 1.83},
+                    "reconstruction": {"value": -3.62, "tail": 0.74},
+                    "residual": {"value": 0.68, "tail": 1.11},
+                    "motion": {"value": -4.13, "tail": 1.83},
+                    "speed": {"value": -1.91, "tail": 1.02},
+                    "object": {"value": 0.03, "tail": 0.25},
+                    "view": {"value": 0.01, "tail": 0.26},
                 },
                 "missing_channels": [],
                 "height": 360,
@@ -132,7 +136,7 @@ class ChampionAnswer(CameraAnswer):
         json_schema_extra={
             "example": {
                 **_CAMERA,
-                **{"threshold": 0.9655, "rule": "tail", "score_threshold": 6.91, "frames": 9},
+                **{"threshold": 0.9655, "rule": "tail", "score_threshold": 3.51, "frames": 7},
                 **{"sigma": 0.5, "lambda": 1.0, "collapsed": False},
             },
         }

@@ -209,7 +209,7 @@ def _window(place: int, request: ScoreRequest, model: LoadedModel) -> _Window:
             told = f"{name} is {size[0]}x{size[1]}, the first is {width}x{height}"
             raise FrameError(told, "send frames of one stream")
         prepared.append(prepare(model, image))
-    times_us = request.times_us or [round(at * 1e6 / model.version.preprocessing.fps) for at in range(count)]
+    times_us = request.times_us or [round(at * 1e6 / model.fps) for at in range(count)]
     return _Window(place, list(prepared), np.asarray(times_us[-len(prepared) :], np.int64), width, height)
 
 

@@ -21,6 +21,7 @@ class TwoBack(Detector):
 
     method: ClassVar[str] = "two-back"
     context: ClassVar[int] = 2
+    fps: ClassVar[float] = 2.0
 
     mle: MleDetector
 

@@ -9,15 +9,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
-from cameras.images import encode_jpeg
+from cameras.images import decode_image, encode_jpeg
 from fleet.registry import Registry, make_camera
 from fleet.store import Store, open_store
 
@@ -82,15 +84,52 @@ def make_serving(trained_once: Any, tmp_path_factory: pytest.TempPathFactory) ->
         registry = Registry(open_store(root))
         source = "rtsp://${FLEET_TEST_USER}:${FLEET_TEST_PASS}@127.0.0.1:9/stream?token=${FLEET_TEST_PASS}"
         registry.add(make_camera(id="yard", source=source))
-        return Serving(root, trained_once.pictures, free_port(), dict(SECRETS))
+        return Serving(root, dict(trained_once.pictures), free_port(), dict(SECRETS))
 
     return make
 
 
+def add_with_evidence(store: Store, camera_id: str, source: Path, like: str) -> None:
+    """A camera with a champion that looks back at earlier frames; what a version holds beside it is another's."""
+    from fleet.detector import Footage
+    from fleet.detector.config import light_config
+    from fleet.detector.evidence import EvidenceConfig, fit_evidence
+    from fleet.scoring import load_model, prepare
+    from fleet.versions import write_version
+
+    registry = Registry(store)
+    registry.add(make_camera(id=camera_id, source=str(source)))
+    other = load_model(store, like)
+    images = [prepare(other, decode_image(path.read_bytes())) for path in sorted(source.iterdir())]
+    footage = Footage.of(np.stack(images), other.version.preprocessing.fps)
+    detector = fit_evidence(footage, EvidenceConfig(mle=replace(light_config(), epochs=2)))
+    tensors, meta = detector.state()
+    scores = detector.calibration.score
+    update = {
+        **{"camera": camera_id, "version": "looks-back", "detector": meta, "threshold": detector.threshold},
+        **{"rule": "tail", "score_threshold": float(np.quantile(scores, 0.9))},
+    }
+    start = other.version.first_frame_at
+    rows = [
+        {
+            "frame": at,
+            "clip": "",
+            "captured_at": start + timedelta(seconds=at / 2),
+            "pcc": float(pcc),
+            "score": float(score),
+        }
+        for at, (pcc, score) in enumerate(zip(detector.mle.calibration, scores, strict=True))
+    ]
+    write_version(store, other.version.model_copy(update=update), tensors, [{"a": 1}], rows)
+    registry.promote(camera_id, "looks-back")
+
+
 @pytest.fixture(scope="session")
 def serving(make_serving: Callable[[], Serving]) -> Iterator[Serving]:
-    """A served fleet: dock-1 and dock-2 with a model, dock-3 and yard without one."""
+    """A served fleet: dock-1 and dock-2 with the paper's model, gate with one of channels, dock-3 and yard without."""
     made = make_serving()
+    made.pictures["gate"] = made.pictures["dock-1"]
+    add_with_evidence(made.store, "gate", made.pictures["gate"], like="dock-1")
     made.start()
     try:
         yield made
@@ -112,6 +151,4 @@ def picture(serving: Serving) -> bytes:
 
 @pytest.fixture
 def jpeg(picture: bytes) -> bytes:
-    from cameras.images import decode_image
-
     return encode_jpeg(decode_image(picture))
