@@ -77,7 +77,7 @@ def test_a_few_events_do_not_move_the_tail():
     """The 99.9th percentile would be one of them."""
     usual = exponential(1_000)
     with_events = np.r_[usual, np.full(20, 100.0)]
-    moved = Tail().threshold(calibration(with_events)) - Tail().threshold(calibration(usual))
+    moved = Tail(p=1e-3).threshold(calibration(with_events)) - Tail(p=1e-3).threshold(calibration(usual))
     assert 0 < moved < 2
     assert np.quantile(with_events, 0.999) == 100
 
@@ -176,7 +176,7 @@ def test_light_that_drifts_is_no_event_with_drift_correction():
     trained = calibration(rng.normal(0, 1, 2_000))
     drifting = rng.normal(0, 1, 4_000) + np.arange(4_000) * 2e-3  # eight deviations in the end
     times, clip = np.arange(4_000.0), np.zeros(4_000, np.int64)
-    plain, corrected = (Tail(drift_s=window).fit(trained).flags(drifting, times, clip) for window in (0, 200))
+    plain, corrected = (Tail(p=1e-3, drift_s=window).fit(trained).flags(drifting, times, clip) for window in (0, 200))
     assert plain.mean() > 0.1
     assert corrected.mean() < 0.001
 
