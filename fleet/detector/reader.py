@@ -1,0 +1,175 @@
+"""`Reader`: frames -> the values of the evidence channels and where they come from, before any calibration.
+
+| channel | in our notes | value, a logarithm: a difference is a factor, in nats |
+|---|---|---|
+| reconstruction | P | of 1 - PCC to the reconstruction (eq 2), mean over the last second |
+| residual | A | of each pixel's distance from the reconstruction, mean over the pixels and the last second |
+| motion | M | of the worst 2 % of small cells of what changed, mean over the last second: large or fast, in one place |
+| speed | K | of the worst 5 % of the cells' Lucas-Kanade speed, mean over the last second |
+| object | | of the worst 10 % of the cells' distance to what stood there before: a thing that stays |
+| view | | of all cells' such distance: the whole view is another |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fleet.detector.channels import MEMORY_PICTURES, MotionField, Pictures, View, causal_mean, place_in_run, worst
+from fleet.detector.footage import Footage
+from fleet.detector.frames import evenly_spaced
+from fleet.detector.mle import MleDetector
+from fleet.detector.score import pcc
+
+__all__ = ["CHANNELS", "Reader", "Values", "frame_rate"]
+
+CHANNELS = ("reconstruction", "residual", "motion", "speed", "object", "view")
+
+Values = dict[str, NDArray[np.float64]]
+
+# What noise alone comes to: below it a logarithm says nothing. Grey levels 0..255 but for the correlation.
+_PCC_NOISE = 1e-4
+_RESIDUAL_NOISE = 1.0
+_MOTION_NOISE = 0.01
+
+# Shares of the cells that are looked at: a thing on a bicycle, one that runs, one that was put down.
+_MOTION_SHARE = 0.02
+_SPEED_SHARE = 0.05
+_OBJECT_SHARE = 0.1
+
+# Frames that are scored at a time: their pictures stay in the caches.
+_CHUNK = 128
+
+# No channel looks at more frames than this, at any frame rate: a caller sends them all.
+_LARGEST_WINDOW = 15
+
+# Frames that the evidence maps' scales are taken over.
+_MAP_FRAMES = 64
+
+
+class Reader:
+    """All of an evidence detector that does not depend on its calibration.
+
+    Args:
+        mle: the fitted autoencoder.
+        fps: the rate that the windows are measured by.
+        smooth_s, view_s: see `EvidenceConfig`.
+    """
+
+    def __init__(self, mle: MleDetector, fps: float, smooth_s: float, view_s: float) -> None:
+        self.mle, self.fps, self.valid = mle, fps, mle.valid
+        self.motion = MotionField(self.valid, fps)
+        self._smooth = _window(smooth_s, fps)
+        self._view = _window(view_s, fps)
+        self.context = max(self._smooth, self._view - 1)
+
+    def scores(self, footage: Footage, view: View) -> tuple[NDArray[np.float64], Values]:
+        """PCC (N,) and the channels' values, each (N,)."""
+        correlation = np.zeros(len(footage))
+        values = {name: np.full(len(footage), np.nan) for name in CHANNELS}
+        for part, new in self._parts(len(footage)):
+            seen = self._read(footage[part], view)
+            correlation[part.start + new : part.stop] = seen.pcc[new:]
+            for name, value in self._values(seen).items():
+                values[name][part.start + new : part.stop] = value[new:]
+        return correlation, values
+
+    def memory(self, footage: Footage) -> NDArray[np.float16]:
+        """The averaged pictures of the footage that a view remembers."""
+        pictures = []
+        for index in evenly_spaced(len(footage), MEMORY_PICTURES):
+            part = footage[max(0, index - self._view + 1) : index + 1]
+            grey = View.pictures(self.motion.grey(part.frames), self.motion.working)
+            pictures.append(causal_mean(grey, self._view, place_in_run(part, self.fps))[-1])
+        return np.stack(pictures).astype(np.float16)
+
+    def maps(self, footage: Footage, view: View) -> dict[str, Pictures]:
+        """Where each channel has its evidence in the last frame: float32 (H, W), in the channel's own units."""
+        seen = self._read(footage, view)
+        last = slice(-min(self._smooth, int(seen.place[-1]) + 1), None)
+        fields_ = {
+            "reconstruction": seen.residual[-1],
+            "residual": seen.residual[last].mean(axis=0),
+            "motion": self.motion.change_cells.spread(_mean_known(np.sqrt(seen.energy[last]))),
+            "speed": self.motion.speed_cells.spread(_mean_known(seen.speed[last])),
+            "object": view.spread(np.sqrt(seen.distances[-1])),
+            "view": view.spread(np.log1p(seen.distances[-1])),
+        }
+        height, width = self.valid.shape
+        return {
+            name: cv2.resize(cv2.blur(picture, (3, 3)), (width, height)).astype(np.float32) * self.valid
+            for name, picture in fields_.items()
+        }
+
+    def map_scales(self, footage: Footage, view: View) -> dict[str, float]:
+        """The 99.9th percentile of each channel's maps over the footage."""
+        ends = evenly_spaced(len(footage), _MAP_FRAMES)
+        maps = [self.maps(footage[max(0, end - self.context) : end + 1], view) for end in ends]
+        scales = {name: float(np.quantile([each[name][self.valid] for each in maps], 0.999)) for name in CHANNELS}
+        return {name: max(scale, 1e-6) for name, scale in scales.items()}  # never 0: maps are divided by it
+
+    def _parts(self, n: int) -> Iterator[tuple[slice, int]]:
+        """Slices of n frames to read, and how many of each are there only as context."""
+        for start in range(0, n, _CHUNK):
+            first = max(0, start - self.context)
+            yield slice(first, min(start + _CHUNK, n)), start - first
+
+    def _read(self, footage: Footage, view: View) -> _Seen:
+        pictures = self.mle.reconstruct(footage.frames)
+        residual = np.abs(footage.frames - 255 * pictures)
+        grey = self.motion.grey(footage.frames)
+        smooth, change = self.motion.changes(grey, footage)
+        place = place_in_run(footage, self.fps)
+        averaged = causal_mean(View.pictures(grey, self.motion.working), self._view, place)
+        return _Seen(
+            place=place,
+            pcc=pcc(footage.frames, pictures, self.valid),
+            residual=residual if residual.ndim == 3 else residual.mean(axis=3),
+            energy=self.motion.energy(change),
+            speed=self.motion.speed(smooth, change),
+            distances=view.distances(averaged),
+        )
+
+    def _values(self, seen: _Seen) -> Values:
+        raw = {
+            "reconstruction": np.log(1 - seen.pcc + _PCC_NOISE),
+            "residual": np.log(seen.residual[:, self.valid] + _RESIDUAL_NOISE).mean(axis=1, dtype=np.float64),
+            "motion": 0.5 * np.log(worst(seen.energy, _MOTION_SHARE) + _MOTION_NOISE),  # half: it is squared
+            "speed": np.log(worst(seen.speed, _SPEED_SHARE) + _MOTION_NOISE),
+        }
+        values = {name: causal_mean(value, self._smooth, seen.place) for name, value in raw.items()}
+        values["object"] = 0.5 * np.log(worst(seen.distances, _OBJECT_SHARE) + 1)
+        values["view"] = 0.5 * np.log1p(seen.distances).mean(axis=1, dtype=np.float64)
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What was measured of N frames; NaN where a frame has no neighbour before it."""
+
+    place: NDArray[np.int64]  # (N,), in the run
+    pcc: NDArray[np.float64]  # (N,)
+    residual: Pictures  # (N, H, W), 0..255
+    energy: Pictures  # (N, cells)
+    speed: Pictures  # (N, cells)
+    distances: Pictures  # (N, cells)
+
+
+def frame_rate(footage: Footage) -> float:
+    """Frames a second, by the median time between neighbours; 1 where no frame has one."""
+    between = np.diff(footage.times_s)[footage.clip[1:] == footage.clip[:-1]]
+    return float(1 / np.median(between)) if len(between) else 1.0
+
+
+def _window(seconds: float, fps: float) -> int:
+    return int(np.clip(seconds * fps + 0.501, 1, _LARGEST_WINDOW))  # halves go up, whatever the rate's last digit
+
+
+def _mean_known(cells: Pictures) -> Pictures:
+    """Mean over the frames (N, cells), NaN left out; 0 where there is none."""
+    known = cells[np.isfinite(cells).all(axis=1)]
+    return known.mean(axis=0) if len(known) else np.zeros(cells.shape[1], np.float32)
