@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from fleet.detector import DetectorConfig, Footage
 from fleet.detector.detector import Detector, Scores
 from fleet.detector.frames import evenly_spaced
 from fleet.detector.objectives import Fitted, value
+from fleet.detector.stats import rank_correlation
 
 if TYPE_CHECKING:
     from fleet.detector.evidence import EvidenceFitting
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "Outcome", "PointFit"]
 
 Kind = Literal["evidence", "paper"]
+
+# Before so many epochs a ranking may only not have begun to change, and it is called settled after so many that agree.
+_EARLIEST = 6
+_AGREEING = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,8 @@ class PointFit:
         objectives: their names in `fleet.detector.objectives`; a scheduler goes by the first.
         valid: bool (H, W), True where a pixel counts; None counts all.
         device: where to train.
+        settled: the rank correlation that three epochs one after the other must have with those before them for the fit
+            to count as settled; 'never' leaves it to the caller's number of epochs.
 
     Raises:
         UsageError: frames or a mask that nothing can be learnt from.
@@ -63,7 +71,9 @@ class PointFit:
         objectives: Sequence[str],
         valid: NDArray[np.bool_] | None = None,
         device: str = "cpu",
+        settled: float | Literal["never"] = "never",
     ) -> None:
+        self._agreement = settled
         self._footage = footage
         self._objectives = objectives
         self._evaluated: Footage | None = None
@@ -85,6 +95,15 @@ class PointFit:
             self._evaluated = Footage(whole.frames[places], whole.times_s[places], whole.clip[places])
         found = value(self._objectives[0], Fitted(stats.pcc, self._fitting.curve), self._evaluated)
         return {**stats.to_dict(), "objective": found}
+
+    @property
+    def settled(self) -> bool:
+        """More epochs would rank the frames as these do."""
+        curve = self._fitting.curve
+        if self._agreement == "never" or len(curve) < _EARLIEST:
+            return False
+        recent = [stats.pcc for stats in curve[-_AGREEING - 1 :]]
+        return all(rank_correlation(before, after) >= self._agreement for before, after in pairwise(recent))
 
     def outcome(self) -> Outcome:
         """What is fitted now, and the objectives of all frames."""

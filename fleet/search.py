@@ -36,7 +36,7 @@ class TrialResult:
     """What became of one point of one camera.
 
     Attributes:
-        status: done (trained to its end), stopped (halved away, or only screened), failed.
+        status: done (trained to its end, or until it had settled), stopped (halved away, or only screened), failed.
         reused: it was not trained now, its done-record was there.
         objective: the label-free objective, higher is better; None where the point failed.
         curve: a row an epoch, as `EpochStats.to_dict` gives it.
@@ -225,11 +225,10 @@ class _Collector(tune.Callback):
             self.gone = error
 
     def _name(self, trial: Any) -> tuple[str, Point, str]:
-        work, search = trial.config["work"], self._config
+        work = trial.config["work"]
         point = point_of(work)
         data = self._cameras[work["camera"]]
-        config = search.detector_config(point)
-        return data.camera, point, fingerprint(data.camera, data.digest, config, search.detector.kind, search.objective)
+        return data.camera, point, fingerprint(data, self._config, point)
 
     def _tell(self, trial: Any, epochs: int) -> None:
         """Progress hears of each epoch once, also of those of a trial that lost its node and began again."""

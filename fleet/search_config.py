@@ -29,6 +29,7 @@ _PAPERS: dict[str, dict[str, Any]] = {
         "network": "plain",
         "latent": 32,
         "epochs": 40,
+        "settled": "never",
         "learning_rate": 5e-4,
         "batch_size": "by-camera",
         "error": "squared",
@@ -96,8 +97,8 @@ class DetectorSettings(_Settings):
         "evidence",
         title="Kind",
         description="evidence: channels of evidence with a small network among them. paper: the paper's own; its "
-        "defaults are network plain, latent 32, epochs 40, learning_rate 0.0005, batch_size by-camera, error squared, "
-        "entropy_as penalty, the paper's space and its incumbent.",
+        "defaults are network plain, latent 32, epochs 40, settled never, learning_rate 0.0005, batch_size by-camera, "
+        "error squared, entropy_as penalty, the paper's space and its incumbent.",
     )
     network: Literal["light", "plain"] = Field(
         "light",
@@ -106,6 +107,12 @@ class DetectorSettings(_Settings):
     )
     latent: int = Field(4, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
     epochs: int = Field(20, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
+    settled: Annotated[float, Field(gt=0, lt=1)] | Literal["never"] = Field(
+        0.9995,
+        title="Settled",
+        description="A fit ends before its last epoch when three epochs in turn rank the frames as the one before did, "
+        "by at least this rank correlation. never, for a plain network: it may stand still before it begins to learn.",
+    )
     learning_rate: float = Field(5e-3, gt=0, le=1, title="Learning rate", description="Of Adam.")
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["by-camera"] = Field(
         64,
@@ -230,7 +237,7 @@ class SearchConfig(_Settings):
         Raises:
             ValueError: settings that do not go together.
         """
-        settings = self.detector.model_dump(exclude={"kind"})
+        settings = self.detector.model_dump(exclude={"kind", "settled"})
         if settings["batch_size"] == "by-camera":
             settings["batch_size"] = None
         settings |= {"sigma": point.sigma, "lam": point.lam, "cap": point.cap}

@@ -80,9 +80,12 @@ def study(
     scores: list[NDArray[np.float64]] = []
     values: dict[str, list[float]] = {name: [] for name in names}
     for point in points:
-        fit = PointFit(footage, search.detector.kind, search.detector_config(point), names, valid)
-        for _ in range(search.detector.epochs):
+        settings, config = search.detector, search.detector_config(point)
+        fit = PointFit(footage, settings.kind, config, names, valid, settled=settings.settled)
+        for _ in range(config.epochs):
             fit.epoch()
+            if fit.settled:
+                break
         outcome = fit.outcome()
         scores.append(outcome.scores.score)
         for name in names:

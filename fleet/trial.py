@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from ray import tune
 
 from fleet import layout
-from fleet.detector import DetectorConfig, Footage
+from fleet.detector import Footage
 from fleet.errors import FleetError, StoreError
-from fleet.point_fit import Kind, PointFit
+from fleet.point_fit import PointFit
 from fleet.search_config import Point, SearchConfig
 from fleet.store import open_store
 
@@ -60,9 +60,11 @@ class CameraFrames:
         return whole[:: max(1, min(self.every, len(whole) // _ENOUGH_FRAMES))]
 
 
-def fingerprint(camera: str, digest: str, config: DetectorConfig, kind: Kind, objective: str) -> str:
-    """Names a trial: the camera, its frames and preprocessing, the configuration, and the version of the fit's code."""
-    text = json.dumps([camera, digest, config.to_dict(), kind, objective, FIT_VERSION], sort_keys=True)
+def fingerprint(data: CameraFrames, search: SearchConfig, point: Point) -> str:
+    """Names a trial: the camera, its frames and preprocessing, what is fitted, and the version of the fit's code."""
+    settings = search.detector
+    parts = [data.camera, data.digest, search.detector_config(point).to_dict(), settings.kind, settings.settled]
+    text = json.dumps([*parts, search.objective, FIT_VERSION], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
@@ -91,9 +93,9 @@ class PointTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         work = new_config["work"]
         self._data = self._cameras[work["camera"]]
-        self._config = self._search.detector_config(point_of(work))
-        self._kind = self._search.detector.kind
-        self._key = fingerprint(self._data.camera, self._data.digest, self._config, self._kind, self._search.objective)
+        point = point_of(work)
+        self._config = self._search.detector_config(point)
+        self._key = fingerprint(self._data, self._search, point)
         self._record: dict[str, Any] | None = None
         self._epoch = 0
         self._fitting: PointFit | None = None
@@ -125,13 +127,18 @@ class PointTrial(tune.Trainable):
 
         if self._fitting is None:
             device = "cuda" if torch.cuda.is_available() else "cpu"
-            footage = self._data.footage()
             self._fitting = PointFit(
-                footage, self._kind, self._config, [self._search.objective], self._data.valid, device=device
+                self._data.footage(),
+                self._search.detector.kind,
+                self._config,
+                [self._search.objective],
+                self._data.valid,
+                device=device,
+                settled=self._search.detector.settled,
             )
         self._curve.append(self._fitting.epoch())
         self._epoch += 1
-        if self._epoch < self._config.epochs:
+        if self._epoch < self._config.epochs and not self._fitting.settled:
             self._seconds += time.perf_counter() - started
             return {"objective": self._curve[-1]["objective"], "row": self._curve[-1]}
         outcome = self._fitting.outcome()

@@ -10,6 +10,7 @@ from fleet.detector.config import light_config
 from fleet.detector.evidence import EvidenceDetector
 from fleet.detector.mle import MleDetector
 from fleet.detector.objectives import OBJECTIVES, Objective
+from fleet.detector.stats import EpochStats
 from fleet.point_fit import PointFit
 
 PAPER = DetectorConfig(epochs=2, latent=4, batch_size=32)
@@ -76,3 +77,18 @@ def test_an_objective_that_is_not_there_is_a_key_error(footage):
     fit = PointFit(footage, "paper", PAPER, ["no-such-objective"])
     with pytest.raises(KeyError, match="no-such-objective"):
         fit.epoch()
+
+
+def test_a_fit_has_settled_when_three_epochs_in_turn_rank_as_the_one_before(footage, monkeypatch):
+    fit = PointFit(footage, "paper", PAPER, ["skewness"], settled=0.99)
+    never = PointFit(footage, "paper", PAPER, ["skewness"])
+    order, other = np.arange(20.0), np.arange(20.0)[::-1]
+    rankings = [order] * 5 + [other] + [order] * 4
+    curve = [EpochStats(epoch, 0.5, 0, 0.5, 1, 1, 0, 0, pcc) for epoch, pcc in enumerate(rankings, start=1)]
+    settled = []
+    for epochs in range(1, len(curve) + 1):
+        for each in (fit, never):
+            monkeypatch.setattr(each._fitting, "curve", curve[:epochs])
+        settled.append(fit.settled)
+        assert not never.settled
+    assert settled == [False] * 9 + [True], "not within the first epochs, nor right after a change"

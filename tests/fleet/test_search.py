@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,6 @@ import ray
 from ray.tune.schedulers import TrialScheduler
 
 from fleet.cluster import scratch_folder
-from fleet.detector import DetectorConfig
 from fleet.errors import StoreError
 from fleet.halving import PerCameraHalving, scheduler_of
 from fleet.search import TrialResult, _last_line, search
@@ -112,20 +112,26 @@ def test_a_poor_camera_does_not_lose_its_points_to_a_good_one():
 
 
 def test_a_fingerprint_changes_with_everything_that_changes_a_fit(monkeypatch):
-    config = DetectorConfig()
-    base = fingerprint("dock", "d", config, "paper", "bic-gain")
+    data, search, point = CameraFrames("dock", None, None, "d"), SearchConfig(), Point()
+
+    def with_detector(**changes: Any) -> SearchConfig:
+        return search.model_copy(update={"detector": search.detector.model_copy(update=changes)})
+
+    base = fingerprint(data, search, point)
     others = [
-        fingerprint("gate", "d", config, "paper", "bic-gain"),
-        fingerprint("dock", "e", config, "paper", "bic-gain"),
-        fingerprint("dock", "d", DetectorConfig(sigma=0.2), "paper", "bic-gain"),
-        fingerprint("dock", "d", DetectorConfig(seed=1), "paper", "bic-gain"),
-        fingerprint("dock", "d", config, "evidence", "bic-gain"),
-        fingerprint("dock", "d", config, "paper", "other"),
+        fingerprint(replace(data, camera="gate"), search, point),
+        fingerprint(replace(data, digest="e"), search, point),
+        fingerprint(data, search, Point(sigma=0.2)),
+        fingerprint(data, search, Point(cap=1)),
+        fingerprint(data, with_detector(seed=1), point),
+        fingerprint(data, with_detector(kind="paper"), point),
+        fingerprint(data, with_detector(settled="never"), point),
+        fingerprint(data, search.model_copy(update={"objective": "other"}), point),
     ]
-    assert fingerprint("dock", "d", DetectorConfig(), "paper", "bic-gain") == base
+    assert fingerprint(replace(data, valid=None), SearchConfig(margin=1), Point()) == base
     monkeypatch.setattr("fleet.trial.FIT_VERSION", 10**6)
-    others.append(fingerprint("dock", "d", config, "paper", "bic-gain"))
-    assert len({base, *others}) == 8
+    others.append(fingerprint(data, search, point))
+    assert len({base, *others}) == 10
 
 
 @pytest.mark.parametrize(
