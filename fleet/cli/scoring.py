@@ -171,21 +171,22 @@ def _schema(scores: list[Score]) -> Any:
     return pa.schema(fields)
 
 
+def _told(rule: str, level: float) -> str:
+    return f"'{rule}' " + (f"(PCC below {1 - level:.4f})" if rule == "paper" else f"(score above {level:.4g})")
+
+
 def _print_summary(camera_id: str, scores: list[Score], out: Path | None) -> None:
     flagged = sum(row.verdict.anomalous for row in scores)
-    rules = Counter((row.verdict.rule, row.verdict.score_threshold) for row in scores)
-    judged = [
-        f"'{rule}' ({f'PCC below {1 - level:.4f}' if rule == 'paper' else f'score above {level:.4g}'})"
-        + (f" in {count} of them" if len(rules) > 1 else "")
-        for (rule, level), count in rules.most_common()
-    ]
+    # Of most frames; those that lack a channel may have been judged by the paper's instead.
+    (rule, *others) = dict(Counter((row.verdict.rule, row.verdict.score_threshold) for row in scores).most_common())
     console().print(
         f"camera '{camera_id}', version {scores[0].model_version}: {flagged} of {len(scores)} frames "
-        f"({flagged / len(scores):.1%}) are anomalous by the rule {' and '.join(judged)}"
+        f"({flagged / len(scores):.1%}) are anomalous by the rule {_told(*rule)}"
     )
     if short := [row for row in scores if row.verdict.missing]:
         missing = ", ".join(dict.fromkeys(name for row in short for name in row.verdict.missing))
-        console().print(f"{len(short)} frames at the start of a clip have nothing to look back at for {missing}")
+        instead = "".join(f", judged by the rule {_told(*other)}" for other in others)
+        console().print(f"of these {len(short)} without {missing}, for want of earlier frames{instead}")
     strangest = sorted(scores, key=lambda row: row.verdict.evidence, reverse=True)[:5]
     columns = ("frame", "captured at (UTC)", "PCC", "score", "rule", "anomalous")
     rows = [
