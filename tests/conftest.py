@@ -152,6 +152,7 @@ def _write_image_folder() -> Callable[..., Path]:
 
 TINY_SEARCH = """\
 space: {sigma: [0.1, 0.5], lambda: [0.1, 1.0]}
+incumbent: {sigma: 0.1, lambda: 1.0}
 detector: {epochs: 3, latent: 8}
 scheduler: {kind: fifo}
 """

@@ -33,7 +33,12 @@ from fleet.search_config import SearchConfig
 from fleet.store import Store, open_store
 from fleet.versions import load_detector, read_version, versions
 
-TINY = "space: {sigma: [0.1, 0.5], lambda: [0.1, 1.0]}\ndetector: {epochs: 3, latent: 8}\nscheduler: {kind: fifo}\n"
+TINY = """\
+space: {sigma: [0.1, 0.5], lambda: [0.1, 1.0]}
+incumbent: {sigma: 0.1, lambda: 1.0}
+detector: {epochs: 3, latent: 8}
+scheduler: {kind: fifo}
+"""
 POINTS = 4
 
 

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 SEARCH = """\
 space: {sigma: [0.1, 0.5], lambda: [1.0]}
+incumbent: {sigma: 0.1, lambda: 1.0}
 detector: {epochs: 2, latent: 8}
 scheduler: {kind: fifo}
 """
