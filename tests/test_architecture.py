@@ -26,7 +26,6 @@ NOT_IN_THE_DETECTOR = {
     "av",
     "pathlib",
     "os",
-    "io",
 }
 
 
@@ -50,6 +49,8 @@ def test_the_detector_knows_no_ray_no_files_and_no_network() -> None:
     for path in (ROOT / "fleet/detector").rglob("*.py"):
         named = set(imports(path))
         assert not {name.split(".")[0] for name in named} & NOT_IN_THE_DETECTOR, path
+        called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not [name for name in called if isinstance(name, ast.Name) and name.id == "open"], path
         ours = {name for name in named if name.split(".")[0] in OURS}
         assert all(name.startswith(("fleet.detector", "cameras.errors")) for name in ours), (path, ours)
 
