@@ -29,7 +29,7 @@ EntropyAs = Literal["penalty", "cap"]
 
 
 # Nats that the latent of a camera that rides along may say: on driving views, fewer leave channel A where no latent is.
-MOVING_VIEW_CAP = 3.0
+MOVING_VIEW_CAP = 1.0
 
 
 def paper_batch_size(n_frames: int) -> int:
@@ -148,7 +148,7 @@ _LIGHT: dict[str, Any] = {
     "network": "light",
     "latent": 4,
     "sigma": 0.5,
-    "lam": 1_000.0,
+    "lam": 0.3,
     "epochs": 20,
     "learning_rate": 5e-3,
     "batch_size": 64,

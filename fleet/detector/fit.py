@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -66,7 +66,11 @@ class Fitting:
     """A fit under way, an epoch at a time: a scheduler may stop it after any of them.
 
     The same frames, configuration and number of threads give the same detector; the global random numbers stay as they
-    were. Arguments and errors are those of `fit`.
+    were. Arguments and errors are those of `fit`, and
+
+    Args:
+        start: another point's detector of the same frames, or its network's weights by name: what to train on from,
+            instead of random weights.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Fitting:
         config: DetectorConfig,
         valid: NDArray[np.bool_] | None = None,
         device: str = "cpu",
+        start: MleDetector | Mapping[str, Tensor] | None = None,
     ) -> None:
         height, width, channels = check_frames(frames)
         self.config = config
@@ -109,6 +114,11 @@ class Fitting:
         self._error_scale = self._still_loss() if config.error_scale == "variance" else 1.0
         n_evaluated = max(_EVALUATED_AT_LEAST, min(len(frames) // _EVALUATED_SHARE, _EVALUATED_AT_MOST))
         self._evaluated = frames[evenly_spaced(len(frames), n_evaluated)]
+        if start is None:
+            few = frames[evenly_spaced(len(frames), batch_size)]
+            self.model.prepare(to_tensor(few, self.model.valid.device), config.sigma)
+        else:
+            self._take(start.model.state_dict() if isinstance(start, MleDetector) else start)
         still = np.broadcast_to(background.reshape(frames.shape[1:]), self._evaluated.shape)
         self._still_pcc = pcc(self._evaluated, still, self._valid)  # a frame's light does not change its PCC
 
@@ -154,6 +164,17 @@ class Fitting:
         threshold, mean, std = paper_threshold(calibration, self.config.kappa)
         map_scale = max(white, 1) / (_MAP_STEPS - 1)  # never 0: pictures divide by it
         return MleDetector(self.config, model, threshold, mean, std, map_scale, calibration, tuple(self.curve))
+
+    def _take(self, weights: Mapping[str, Tensor]) -> None:
+        """Train on from these weights; the scene's buffers stay this fit's own."""
+        own = dict(self.model.named_parameters())
+        if {name: weight.shape for name, weight in own.items()} != {
+            name: weights[name].shape for name in own if name in weights
+        }:
+            raise UsageError("the fit to start from has another network", "give one of the same network and size")
+        with torch.no_grad():
+            for name, weight in own.items():
+                weight.copy_(weights[name])
 
     def _latent_noise(self, n: int) -> Tensor | None:
         if self.config.entropy_as == "penalty":

@@ -26,6 +26,8 @@ _FEATURES = (8, 16, 32)
 _HIDDEN = 64
 _FIELD = (6, 8)  # rows and columns of the decoder's fields
 
+_SPREAD = 6  # standard deviation of a new network's latents, in units of the noise that is added to them
+
 # The fit of a frame's light: how often the pixels are weighed anew, and the residual below which none is doubted,
 # 5 of 255 grey levels.
 _REFITS = 3
@@ -57,6 +59,19 @@ class LightAutoencoder(Network):
 
     def forward(self, frames: Tensor, noise: Tensor | None = None) -> Reconstruction:
         return self._pictures(self._seen(frames), self.background, self.valid, noise)
+
+    @torch.no_grad()
+    def prepare(self, frames: Tensor, sigma: float) -> None:
+        """Spread the latents of these frames to `_SPREAD` times the noise that training adds to them.
+
+        Those of a new network lie so close together that the decoder hears nothing but the noise, learns to ignore it
+        and never comes back.
+        """
+        spread, mean = torch.std_mean(self(frames).z, dim=0)
+        last = self.encoder[-1]
+        factor = _SPREAD * sigma / spread.clamp(min=1e-6)
+        last.bias.copy_((last.bias - mean) * factor)
+        last.weight.mul_(factor[:, None])
 
     def compared(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Reconstruction, Tensor]:
         """At the resolution that the encoder sees: the fields are coarser still, and it takes a third of the time."""
@@ -106,7 +121,7 @@ def fit_light(frames: Tensor, background: Tensor, valid: Tensor) -> tuple[Tensor
         y_mean = (weights * frames).sum(over, keepdim=True) / total
         x, y = background - x_mean, frames - y_mean
         weighted = weights * x
-        little = 1e-4 * total  # a background without contrast fits any gain: a little of 1 is mixed in
+        little = 1e-6 * total  # a background without contrast fits any gain: a little of 1 is mixed in
         gain = ((weighted * y).sum(over, keepdim=True) + little) / ((weighted * x).sum(over, keepdim=True) + little)
         if refits_left:
             squared = (y - gain * x).square()

@@ -70,6 +70,9 @@ class Network(nn.Module, ABC):
         `noise` (N, latent) is added to what the decoder gets, not to the latents that are returned.
         """
 
+    def prepare(self, frames: Tensor, sigma: float) -> None:
+        """Fit the first weights to frames (N, C, H, W), some of those to be learnt, and the entropy's sigma."""
+
     def compared(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Reconstruction, Tensor]:
         """What the loss compares: frames (N, C, H, W), their reconstructions, and the pixels that count (H, W)."""
         return frames, self(frames, noise), self.valid

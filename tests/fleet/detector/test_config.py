@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from fleet.detector.config import DetectorConfig, paper_batch_size
+from fleet.detector.config import DetectorConfig, light_config, paper_batch_size
 
 
 def test_the_defaults_are_the_papers_point():
@@ -34,6 +34,13 @@ def test_batch_sizes_of_the_papers_datasets(n_frames: int, batch_size: int):
         ({"channels": ()}, "channels holds at least one"),
         ({"channels": (8, 0)}, "channels is a whole number from 1"),
         ({"kernel": "cosine"}, "kernel is one of norm, elementwise, dimension, not 'cosine'"),
+        ({"network": "deep"}, "network is one of plain, light, not 'deep'"),
+        ({"alpha": 0}, "alpha is a number above 0"),
+        ({"alpha": 1.0}, "alpha is not 1"),
+        ({"error": "l2"}, "error is one of squared, l1, huber, charbonnier, trimmed"),
+        ({"error_reduction": "max"}, "error_reduction is one of sum, mean"),
+        ({"entropy_as": "bound"}, "entropy_as is one of penalty, cap"),
+        ({"cap": -1}, "cap is a number at least 0"),
         ({"error_scale": "std"}, "error_scale is one of variance, none"),
         ({"kappa": math.nan}, "kappa is a number"),
         ({"seed": -1}, "seed is a whole number from 0"),
@@ -56,3 +63,8 @@ def test_a_configuration_survives_json():
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(ValueError, match=r"no setting 'sigmma': it knows sigma, lam"):
         DetectorConfig.from_dict({"sigmma": 1})
+
+
+def test_the_light_networks_settings_take_changes():
+    config = light_config(sigma=0.25)
+    assert (config.network, config.entropy_as, config.error, config.sigma) == ("light", "cap", "charbonnier", 0.25)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from cameras.errors import FleetError, UsageError
-from fleet.detector.config import DetectorConfig
+from fleet.detector.config import MOVING_VIEW_CAP, DetectorConfig, PixelError
 from fleet.detector.fit import Fitting, fit
 
 
@@ -27,6 +28,36 @@ def test_a_strong_entropy_term_is_called_collapsed(scene, quick, error_scale):
 def test_a_collapsed_detector_has_the_loss_of_the_best_constant_picture(scene, quick):
     detector = fit(scene, replace(quick, lam=1.0, epochs=10))
     assert detector.curve[-1].reconstruction == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("error", get_args(PixelError))
+def test_with_any_error_a_constant_picture_has_a_loss_of_about_1(scene, quick, error, reduction):
+    config = replace(quick, lam=1e3, epochs=1, error=error, error_reduction=reduction, learning_rate=1e-4)
+    assert fit(scene, config).curve[-1].reconstruction == pytest.approx(1, abs=0.1)
+
+
+def test_a_cap_on_a_view_that_moves_leaves_the_latent_its_nats(quick):
+    frames = np.random.default_rng(0).integers(0, 256, (20, 16, 16), dtype=np.uint8)  # no frame is like another
+    config = replace(quick, epochs=1, entropy_as="cap")
+    assert Fitting(frames, config).config.cap == MOVING_VIEW_CAP
+
+
+def test_a_fit_that_starts_from_another_point_has_its_weights(scene, quick, fitted):
+    start = Fitting(scene, replace(quick, lam=0.5), start=fitted).detector()
+    assert np.array_equal(start.calibration, fitted.calibration)
+
+
+def test_a_fit_that_starts_from_weights_leaves_them_as_they_are(scene, quick, fitted):
+    weights = fitted.model.state_dict()
+    before = {name: weight.clone() for name, weight in weights.items()}
+    Fitting(scene[:48], quick, start=weights).epoch()
+    assert all(torch.equal(before[name], weight) for name, weight in weights.items())
+
+
+def test_weights_of_another_network_are_no_start(scene, quick, fitted):
+    with pytest.raises(UsageError, match="the fit to start from has another network"):
+        Fitting(scene, replace(quick, latent=5), start=fitted)
 
 
 def test_a_collapsed_detector_ranks_frames_as_the_mean_frame_does(scene, quick):

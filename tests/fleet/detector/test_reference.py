@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cameras.errors import UsageError
-from fleet.detector.reference import median_frame, median_pcc
+from fleet.detector.reference import median_frame, median_pcc, moving_view
 from fleet.detector.score import pcc
 
 
@@ -39,3 +39,11 @@ def test_median_pcc_is_pcc_to_the_median_frame(scene):
 def test_no_frames_have_no_median():
     with pytest.raises(UsageError, match="no frame to take a median of"):
         median_frame(np.zeros((0, 20, 30), np.uint8))
+
+
+def test_a_camera_that_stands_still_has_no_moving_view(scene):
+    assert not moving_view(scene)
+
+
+def test_a_view_that_drifts_moves(scene):
+    assert moving_view(np.stack([np.roll(frame, 3 * i, axis=1) for i, frame in enumerate(scene[:40])]))
