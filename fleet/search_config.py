@@ -16,10 +16,14 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from fleet.detector import DetectorConfig
+from fleet.detector.config import light_config
 from fleet.errors import UsageError
 
 __all__ = ["DetectorSettings", "Point", "Scheduler", "SearchConfig", "Space", "built_in_searches", "load_search"]
 
+
+# The settings that belong to the evidence's network are the detector's, and stand nowhere else.
+_LIGHT = light_config()
 
 # What a file of the paper's kind has where it says nothing; every other default is that of the evidence's kind.
 _PAPERS: dict[str, dict[str, Any]] = {
@@ -60,8 +64,12 @@ Cap = Annotated[Annotated[float, Field(ge=0, le=100)] | None, BeforeValidator(_a
 class Point(_Settings):
     """One configuration of the search; a `cap` of None is the detector's own choice."""
 
-    sigma: Sigma = Field(0.5, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5).")
-    lam: Lambda = Field(1_000.0, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7).")
+    sigma: Sigma = Field(
+        _LIGHT.sigma, title="Sigma", description="Bandwidth of the entropy's Gaussian kernel (equation 5)."
+    )
+    lam: Lambda = Field(
+        _LIGHT.lam, alias="lambda", title="Lambda", description="Weight of the entropy loss (equation 7)."
+    )
     cap: Cap = Field(
         "auto",
         validate_default=True,
@@ -75,10 +83,10 @@ class Space(_Settings):
     """The grid: each sigma with each lambda with each cap."""
 
     sigma: Annotated[tuple[Sigma, ...], AfterValidator(_all_distinct)] = Field(
-        (0.5,), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
+        (_LIGHT.sigma,), title="Sigma", description="Bandwidths to try.", min_length=1, max_length=100
     )
     lam: Annotated[tuple[Lambda, ...], AfterValidator(_all_distinct)] = Field(
-        (1_000.0,), alias="lambda", title="Lambda", description="Weights to try.", min_length=1, max_length=100
+        (_LIGHT.lam,), alias="lambda", title="Lambda", description="Weights to try.", min_length=1, max_length=100
     )
     cap: Annotated[tuple[Cap, ...], AfterValidator(_all_distinct)] = Field(
         ("auto",),
@@ -105,17 +113,19 @@ class DetectorSettings(_Settings):
         title="Network",
         description="plain: the paper's autoencoder. light: a small one that re-lights the scene's median frame.",
     )
-    latent: int = Field(4, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into.")
-    epochs: int = Field(20, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
+    latent: int = Field(
+        _LIGHT.latent, ge=1, le=4096, title="Latent size", description="Numbers that a frame is squeezed into."
+    )
+    epochs: int = Field(_LIGHT.epochs, ge=1, le=10_000, title="Epochs", description="Passes over a camera's frames.")
     settled: Annotated[float, Field(gt=0, lt=1)] | Literal["never"] = Field(
         0.9995,
         title="Settled",
         description="A fit ends before its last epoch when three epochs in turn rank the frames as the one before did, "
         "by at least this rank correlation. never, for a plain network: it may stand still before it begins to learn.",
     )
-    learning_rate: float = Field(5e-3, gt=0, le=1, title="Learning rate", description="Of Adam.")
+    learning_rate: float = Field(_LIGHT.learning_rate, gt=0, le=1, title="Learning rate", description="Of Adam.")
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Literal["by-camera"] = Field(
-        64,
+        _LIGHT.batch_size or "by-camera",
         title="Batch size",
         description="Frames a step, at least 2; by-camera is the paper's choice: 64 below 1,000 frames, 128 below "
         "10,000, else 256.",
@@ -129,7 +139,7 @@ class DetectorSettings(_Settings):
         2.0, gt=0, le=100, title="Alpha", description="Order of Renyi's entropy; the paper's 2 has a closed form."
     )
     error: Literal["squared", "l1", "huber", "charbonnier", "trimmed"] = Field(
-        "charbonnier", title="Error", description="What a pixel that is not as reconstructed costs."
+        _LIGHT.error, title="Error", description="What a pixel that is not as reconstructed costs."
     )
     error_reduction: Literal["sum", "mean"] = Field(
         "sum", title="Error reduction", description="A frame's error is the sum over its pixels, or their mean."
@@ -140,7 +150,7 @@ class DetectorSettings(_Settings):
         description="Divide the error by that of the best constant picture, or take it as the paper has it.",
     )
     entropy_as: Literal["cap", "penalty"] = Field(
-        "cap",
+        _LIGHT.entropy_as,
         title="Entropy as",
         description="penalty: less is always better, the paper's. cap: what lies above a point's cap counts.",
     )
