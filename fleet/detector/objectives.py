@@ -60,7 +60,8 @@ class Objective:
     Attributes:
         name: as search files write it: 'bic-gain' of `bic_gain`.
         idea: why a higher value should mean a better detector.
-        margin: by how much a point must beat the incumbent's value to replace it: twice what another seed moves it by.
+        margin: by how much a point must beat the incumbent's value to replace it, in its own units: a judgement.
+            Another seed alone moved the BIC gain of a point by .05 on Ped2.
         score: the fit and the N frames that its `pcc` are of -> the value, higher is better. It never raises.
     """
 
