@@ -29,7 +29,7 @@ EntropyAs = Literal["penalty", "cap"]
 
 
 # Nats that the latent of a camera that rides along may say. On two driving views channel A had an AUC of .88 and .90
-# with none, .92 and .93 with 1, .94 and .96 with 3. A batch of 64 can show 4.2 at most, so that a larger cap would be none.
+# with none, .92 and .93 with 1, .94 and .96 with 3. A batch of 64 can show 4.2 at most: a larger cap would be none.
 MOVING_VIEW_CAP = 3.0
 
 

@@ -99,7 +99,9 @@ class Fitting:
             )
         if config.entropy_as == "cap" and config.cap is None:
             self.config = config = replace(config, cap=MOVING_VIEW_CAP if moving_view(frames, self._valid) else 0.0)
-        background = mean if config.network == "plain" else median_frame(frames).reshape(mean.shape) / 255
+        # The best constant picture: the mean for a squared error, about the median for the robust ones.
+        squared = config.network == "plain" and config.error == "squared"
+        background = mean if squared else median_frame(frames).reshape(mean.shape) / 255
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = new_network(height, width, channels, config)

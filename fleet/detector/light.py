@@ -51,7 +51,8 @@ class LightAutoencoder(Network):
         for narrow in _FEATURES:
             encoder += [nn.Conv2d(wide, narrow, 3, stride=2, padding=1), nn.LeakyReLU(0.1)]
             size, wide = ((size[0] + 1) // 2, (size[1] + 1) // 2), narrow
-        self.encoder = nn.Sequential(*encoder, nn.Flatten(1), nn.Linear(wide * math.prod(size), config.latent))
+        self.encoder = nn.Sequential(*encoder)
+        self.to_latent = nn.Linear(wide * math.prod(size), config.latent)
         fields = nn.Linear(_HIDDEN, 2 * channels * math.prod(_FIELD))
         nn.init.zeros_(fields.weight)  # the first pictures are the median frame in the frame's light
         nn.init.zeros_(fields.bias)
@@ -68,10 +69,9 @@ class LightAutoencoder(Network):
         and never comes back.
         """
         spread, mean = torch.std_mean(self(frames).z, dim=0)
-        last = self.encoder[-1]
         factor = _SPREAD * sigma / spread.clamp(min=1e-6)
-        last.bias.copy_((last.bias - mean) * factor)
-        last.weight.mul_(factor[:, None])
+        self.to_latent.bias.copy_((self.to_latent.bias - mean) * factor)
+        self.to_latent.weight.mul_(factor[:, None])
 
     def compared(self, frames: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Reconstruction, Tensor]:
         """At the resolution that the encoder sees: the fields are coarser still, and it takes a third of the time."""
@@ -93,7 +93,7 @@ class LightAutoencoder(Network):
         frames, low_background, low_valid = seen
         gain, offset = fit_light(*seen)
         moved = (frames - gain * low_background - offset) / self.scale * low_valid
-        z = self.encoder(moved)
+        z = self.to_latent(self.encoder(moved).flatten(1))
         fields = self.decoder(z if noise is None else z + noise).unflatten(1, (2 * self.channels, *_FIELD))
         field_gain, field_offset = _enlarged(fields, background.shape[1], background.shape[2]).chunk(2, dim=1)
         answer = self.scale * (field_gain * background + field_offset)

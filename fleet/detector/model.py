@@ -3,7 +3,7 @@
 Every shape of picture from 16 x 16 up has the same plain network: strided convolutions down to a grid of at most
 16 x 16, one linear layer to the latent, and the mirror of both. The paper does not say more than "a convolutional
 autoencoder with an embedding of 32"; what is ours is that it sees and gives a frame as its difference from the scene's
-mean frame (see `Network`), and has no normalisation layer before the latent: with one, the entropy term did nothing.
+background (see `Network`), and has no normalisation layer before the latent: with one, the entropy term did nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LARGEST_GRID = 16
 
 
 class Autoencoder(Network):
-    """The plain network for frames of one size; `background` is the scene's mean frame.
+    """The plain network for frames of one size; `background` is the scene's mean frame, the median for robust errors.
 
     Args:
         height, width, channels: as for `Network`.
@@ -48,10 +48,7 @@ class Autoencoder(Network):
         decoder: list[nn.Module] = []
         for size, (wide, narrow) in zip(sizes, pairwise(features), strict=False):
             encoder += [nn.Conv2d(wide, narrow, 3, stride=2, padding=1), nn.LeakyReLU(0.1)]
-            # ceil(n / 2) came from 2n or 2n - 1: the output padding says which, so odd sizes come back exactly.
-            even = (1 - size[0] % 2, 1 - size[1] % 2)
-            up = nn.ConvTranspose2d(narrow, wide, 3, stride=2, padding=1, output_padding=even)
-            decoder = [nn.LeakyReLU(0.1), up, *decoder]
+            decoder = [nn.LeakyReLU(0.1), _Enlarging(narrow, wide, size), *decoder]
         self.encoder = nn.Sequential(*encoder)
         self.to_latent = nn.Linear(math.prod(self.grid), config.latent)
         self.from_latent = nn.Linear(config.latent, math.prod(self.grid))
@@ -64,6 +61,21 @@ class Autoencoder(Network):
         grid = self.from_latent(z if noise is None else z + noise).unflatten(1, self.grid)
         pictures = (self.background + self.scale * self.decoder(grid)) * self.valid
         return Reconstruction(pictures, z, self.background[None])
+
+
+class _Enlarging(nn.ConvTranspose2d):
+    """Twice the size, then cut to (height, width): odd sizes come back exactly.
+
+    A kernel of 4 covers each pixel of a stride of 2 alike. One of 3 left a checkerboard: on the corridor 7 times the
+    energy at the highest frequencies, and a loss of .55 instead of .49 after 8 epochs.
+    """
+
+    def __init__(self, wide: int, narrow: int, size: tuple[int, int]) -> None:
+        super().__init__(wide, narrow, 4, stride=2, padding=1)
+        self.height, self.width = size
+
+    def forward(self, grid: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(grid)[..., : self.height, : self.width]
 
 
 def new_network(height: int, width: int, channels: int, config: DetectorConfig) -> Network:

@@ -25,16 +25,17 @@ class EpochStats:
 
     Attributes:
         epoch: from 1.
-        reconstruction: eq 3, by `error_scale` in units of the scene's variance (1 = the best constant picture).
+        reconstruction: eq 3, by `error_scale` in units of what the background alone has (1 = a constant picture).
         entropy: eq 6, in nats.
         total: eq 7.
         latent_std: root mean square over the latent's dimensions of its standard deviation over the frames.
         effective_rank: how many dimensions the latent uses: exp of the entropy of its covariance's normalised
             eigenvalues, 1 to `latent`; 0 where it does not move at all.
-        mean_frame_correlation: Spearman's, between PCC to the reconstruction and PCC to the scene's mean frame.
-            1: the detector ranks frames as the mean frame alone would. 0 where either is constant.
-        response: how much of what moves the reconstruction follows: its variance over time, as a share of the
-            frames' own.
+        mean_frame_correlation: Spearman's, between PCC to the reconstruction and PCC to the network's background,
+            the scene's mean frame (for the light network and robust errors its median frame).
+            1: the detector ranks frames as that picture alone would. 0 where either is constant.
+        response: how much of what moves the latent makes the reconstruction follow: the variance over time of what
+            it adds to the background (in the frame's light), as a share of the frames' own.
         pcc: float64 (n,), the evaluation frames' PCC, in their order. For objectives; not part of `to_dict`.
     """
 

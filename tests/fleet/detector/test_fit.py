@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cameras.errors import FleetError, UsageError
-from fleet.detector.config import MOVING_VIEW_CAP, DetectorConfig, PixelError
+from fleet.detector.config import MOVING_VIEW_CAP, DetectorConfig, PixelError, light_config
 from fleet.detector.fit import Fitting, fit
 
 
@@ -32,9 +32,9 @@ def test_a_collapsed_detector_has_the_loss_of_the_best_constant_picture(scene, q
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("error", get_args(PixelError))
-def test_with_any_error_a_constant_picture_has_a_loss_of_about_1(scene, quick, error, reduction):
-    config = replace(quick, lam=1e3, epochs=1, error=error, error_reduction=reduction, learning_rate=1e-4)
-    assert fit(scene, config).curve[-1].reconstruction == pytest.approx(1, abs=0.1)
+def test_with_any_error_the_picture_that_a_fit_starts_from_has_a_loss_of_1(scene, error, reduction):
+    config = light_config(epochs=1, error=error, error_reduction=reduction, learning_rate=1e-9)
+    assert fit(scene, config).curve[-1].reconstruction == pytest.approx(1, abs=0.02)
 
 
 def test_a_cap_on_a_view_that_moves_leaves_the_latent_its_nats(quick):
