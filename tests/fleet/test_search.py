@@ -304,7 +304,8 @@ def test_a_point_that_breaks_in_an_unforeseen_way_is_one_line_and_not_remembered
 
 
 SCREEN = """\
-space: {lambda: [10, 1000], cap: [auto, 1, 5]}
+space: {lambda: [0.1, 1.0], cap: [auto, 1, 3]}
+incumbent: {lambda: 1.0, cap: auto}
 detector: {epochs: 4}
 scheduler: {kind: screen, grace_epochs: 1}
 """
