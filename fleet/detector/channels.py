@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from fleet.detector.footage import Footage
@@ -44,6 +45,7 @@ _TEXTURE = 4.0
 MEMORY_PICTURES = 64
 _NEW_AGAINST = 0.1
 _VIEW_CELL_PX = 4
+_VIEW_STRIDE_PX = 3
 
 
 class Cells:
@@ -136,7 +138,7 @@ class MotionField:
 class View:
     """What stood in each place of the scene, and how unlike it is what stands there now, whoever walks by.
 
-    Pictures are the logarithm of the grey ones at half the working size, averaged over the last second or two: people
+    Pictures are the logarithm of the grey ones at half the working size, averaged over the last second: people
     who walk fade out, what stays does not, and twice the light is a constant, which a cell's mean takes away.
 
     Args:
@@ -146,10 +148,12 @@ class View:
 
     def __init__(self, valid: NDArray[np.bool_], memory: NDArray[np.float16]) -> None:
         self.memory = memory
-        self._half = _half(valid[None].astype(np.float32))[0] >= 0.5
-        self._windows = _windows(self._half[None].astype(np.float32))[:, 0].mean(axis=1)  # share that counts
-        counts = self._windows >= min(0.5, self._windows.max())
-        self._cells = np.flatnonzero(counts)
+        self._half = (_half(valid[None].astype(np.float32))[0] >= 0.5).astype(np.float32)
+        weights = _windows(self._half[None])[:, 0]
+        share = weights.mean(axis=1)
+        self._cells = np.flatnonzero(share >= min(0.5, share.max()))
+        self._weights = weights[self._cells, None]  # (cells, 1, pixels)
+        self._pixels = self._weights.sum(axis=2, keepdims=True)
         self._known = self._centred(memory.astype(np.float32))  # (cells, M, pixels)
         self._known_squares = np.square(self._known).sum(axis=2)[:, None]
         self._rank = max(1, round(_NEW_AGAINST * len(memory))) - 1
@@ -167,23 +171,29 @@ class View:
         squares = np.square(seen).sum(axis=2)[:, :, None] + self._known_squares
         squares -= 2 * seen @ self._known.transpose(0, 2, 1)
         nearest = np.partition(squares, self._rank, axis=2)[:, :, self._rank].T
-        distances: Pictures = np.maximum(nearest, 0) / seen.shape[2]
+        distances: Pictures = np.maximum(nearest, 0) / self._pixels[:, 0].T
         return distances
 
+    def mean(self, pictures: Pictures) -> Pictures:
+        """Mean over each cell's pixels of pictures (N, h / 2, w / 2): (N, cells)."""
+        windows = _windows(pictures * self._half)[self._cells]
+        means: Pictures = windows.sum(axis=2).T / self._pixels[:, 0].T
+        return means
+
     def spread(self, values: Pictures) -> Pictures:
-        """The picture (h / 2, w / 2) of the cells' values."""
-        rows, columns = (length // _VIEW_CELL_PX for length in self._half.shape)
-        grid = np.zeros(rows * columns, np.float32)
-        grid[self._cells] = values
-        return grid.reshape(rows, columns).repeat(_VIEW_CELL_PX, axis=0).repeat(_VIEW_CELL_PX, axis=1)
+        """The picture (h / 2, w / 2) whose pixels have the largest of the values of the cells that cover them."""
+        picture = np.zeros_like(self._half)
+        rows, columns = (_starts(length, _VIEW_CELL_PX, _VIEW_STRIDE_PX) for length in picture.shape)
+        for cell, value in zip(self._cells, values, strict=True):
+            top, left = rows[cell // len(columns)], columns[cell % len(columns)]
+            under = picture[top : top + _VIEW_CELL_PX, left : left + _VIEW_CELL_PX]
+            np.maximum(under, value, out=under)
+        return picture
 
     def _centred(self, pictures: Pictures) -> Pictures:
-        """(cells that count, N, pixels), each cell less its mean."""
+        """(cells that count, N, pixels), each cell less its mean; 0 where masked."""
         windows = _windows(pictures * self._half)[self._cells]
-        weights = _windows(self._half[None].astype(np.float32))[self._cells]
-        centred: Pictures = (
-            windows - windows.sum(axis=2, keepdims=True) / weights.sum(axis=2, keepdims=True)
-        ) * weights
+        centred: Pictures = (windows - windows.sum(axis=2, keepdims=True) / self._pixels) * self._weights
         return centred
 
 
@@ -218,12 +228,16 @@ def causal_mean(values: NDArray[Float], length: int, place: NDArray[np.int64]) -
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
+def _starts(length: int, size: int, stride: int) -> list[int]:
+    """Where cells of `size` start along a side: `stride` apart, and the last one ends at the border."""
+    return sorted({*range(0, length - size + 1, stride), length - size})
+
+
 def _boxes(length: int, size: int) -> Pictures:
-    """(cells, length): 1 where a cell of `size` lies; cells start half a size apart, the last ends at the border."""
+    """(cells, length): 1 where a cell of `size` lies, half of it apart from the next."""
     size = min(size, length)
-    starts = sorted({*range(0, length - size + 1, max(1, size // 2)), length - size})
     at = np.arange(length)
-    return np.array([(at >= start) & (at < start + size) for start in starts], np.float32)
+    return np.array([(at >= s) & (at < s + size) for s in _starts(length, size, max(1, size // 2))], np.float32)
 
 
 def _working_size(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -248,11 +262,11 @@ def _half(pictures: Pictures) -> Pictures:
 
 
 def _windows(pictures: Pictures) -> Pictures:
-    """(N, h, w) -> (cells, N, pixels): cells side by side, contiguous."""
-    n, size = len(pictures), _VIEW_CELL_PX
-    rows, columns = pictures.shape[1] // size, pictures.shape[2] // size
-    cut = pictures[:, : rows * size, : columns * size].reshape(n, rows, size, columns, size)
-    return np.ascontiguousarray(cut.transpose(1, 3, 0, 2, 4)).reshape(rows * columns, n, size * size)
+    """(N, h, w) -> (cells, N, pixels), contiguous."""
+    rows, columns = (_starts(length, _VIEW_CELL_PX, _VIEW_STRIDE_PX) for length in pictures.shape[1:])
+    windows = sliding_window_view(pictures, (_VIEW_CELL_PX, _VIEW_CELL_PX), axis=(1, 2))[:, rows][:, :, columns]
+    cells = np.moveaxis(windows, 0, 2).reshape(len(rows) * len(columns), len(pictures), -1)
+    return np.ascontiguousarray(cells)
 
 
 def _blurred(pictures: Pictures) -> Pictures:

@@ -39,22 +39,20 @@ class EvidenceConfig:
 
     Attributes:
         mle: the autoencoder's settings, `light_config()`.
-        smooth_s: seconds that residual, motion and speed are averaged over: a step is noise, a walk is not.
-        view_s: seconds that pictures are averaged over before they are compared with what stood there before.
+        window_s: seconds that evidence is averaged over: one step is noise, a walk is not, and people who walk fade
+            from a picture that is averaged so long, but not what was put down.
 
     Raises:
         ValueError: a value out of its bounds; says the rule and the remedy.
     """
 
     mle: DetectorConfig = field(default_factory=light_config)
-    smooth_s: float = 1.0
-    view_s: float = 1.5
+    window_s: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, value in (("smooth_s", self.smooth_s), ("view_s", self.view_s)):
-            plain = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (plain and 0 <= value <= 60):
-                raise ValueError(f"{name} is a number of seconds from 0 to 60, not {value!r}: the default is 1 or 1.5")
+        plain = isinstance(self.window_s, int | float) and not isinstance(self.window_s, bool)
+        if not (plain and 0 <= self.window_s <= 60):
+            raise ValueError(f"window_s is a number of seconds from 0 to 60, not {self.window_s!r}: try 1")
 
     @property
     def epochs(self) -> int:
@@ -108,7 +106,7 @@ class EvidenceDetector(Detector):
 
     @property
     def context(self) -> int:  # type: ignore[override]
-        """Frames before a frame that its score looks at: 14 at 10 frames/s, 7 at 5, 2 at 2."""
+        """Frames before a frame that its score looks at: 10 at 10 frames/s, 5 at 5, 2 at 2."""
         return self._reader().context
 
     @property
@@ -170,7 +168,7 @@ class EvidenceDetector(Detector):
         return {name: np.clip(maps[name] / self.map_scales[name], 0, 1).astype(np.float32) for name in CHANNELS}
 
     def _reader(self) -> Reader:
-        return Reader(self.mle, self.fps, self.config.smooth_s, self.config.view_s)
+        return Reader(self.mle, self.fps, self.config.window_s)
 
     def state(self) -> State:
         tensors, mle = self.mle.state()
@@ -188,7 +186,13 @@ class EvidenceDetector(Detector):
             "fps": self.fps,
             "context": self.context,
             "map_scales": dict(self.map_scales),
-            "counts": [{name: tail.n for name, tail in fusion.tails.items()} for fusion in self.fusions],
+            "fusions": [
+                {
+                    "counts": {name: tail.n for name, tail in fusion.tails.items()},
+                    "agreements": dict(fusion.agreements),
+                }
+                for fusion in self.fusions
+            ],
         }
         return arrays | {"calibration_regimes": self.calibration_regimes}, meta
 
@@ -198,10 +202,13 @@ class EvidenceDetector(Detector):
         inner = {name.removeprefix("mle."): array for name, array in tensors.items() if name.startswith("mle.")}
         mle = MleDetector.from_state(inner, meta["mle"])
         fusions = tuple(
-            Fusion({name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in counts.items()})
-            for index, counts in enumerate(meta["counts"])
+            Fusion(
+                {name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in fusion["counts"].items()},
+                fusion["agreements"],
+            )
+            for index, fusion in enumerate(meta["fusions"])
         )
-        reader = Reader(mle, meta["fps"], config.smooth_s, config.view_s)
+        reader = Reader(mle, meta["fps"], config.window_s)
         values = {name: tensors[f"calibration.{name}"].astype(np.float64) for name in CHANNELS}
         regimes = np.array(tensors["calibration_regimes"])
         return cls(
@@ -247,7 +254,7 @@ class EvidenceFitting:
     def detector(self) -> EvidenceDetector:
         """What is fitted now. Later epochs leave it as it is."""
         footage, mle = self._footage, self._fitting.detector()
-        reader = Reader(mle, frame_rate(footage), self.config.smooth_s, self.config.view_s)
+        reader = Reader(mle, frame_rate(footage), self.config.window_s)
         view = View(reader.motion.working, reader.memory(footage))
         correlation, values = reader.scores(footage, view)
         values = {name: value.astype(np.float32).astype(np.float64) for name, value in values.items()}  # as stored

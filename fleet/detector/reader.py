@@ -4,9 +4,10 @@
 |---|---|---|
 | reconstruction | P | of 1 - PCC to the reconstruction (eq 2), mean over the last second |
 | residual | A | of each pixel's distance from the reconstruction, mean over the pixels and the last second |
+| activity | | of residual times change, mean over the pixels and the last second: a crowd, a light that flashes |
 | motion | M | of the worst 2 % of small cells of what changed, mean over the last second: large or fast, in one place |
 | speed | K | of the worst 5 % of the cells' Lucas-Kanade speed, mean over the last second |
-| object | | of the worst 10 % of the cells' distance to what stood there before: a thing that stays |
+| object | | of the worst 5 % of the still cells' distance to what stood there before: a thing that stays |
 | view | | of all cells' such distance: the whole view is another |
 """
 
@@ -27,19 +28,23 @@ from fleet.detector.score import pcc
 
 __all__ = ["CHANNELS", "Reader", "Values", "frame_rate"]
 
-CHANNELS = ("reconstruction", "residual", "motion", "speed", "object", "view")
+CHANNELS = ("reconstruction", "residual", "activity", "motion", "speed", "object", "view")
 
 Values = dict[str, NDArray[np.float64]]
 
 # What noise alone comes to: below it a logarithm says nothing. Grey levels 0..255 but for the correlation.
 _PCC_NOISE = 1e-4
 _RESIDUAL_NOISE = 1.0
+_CHANGE_NOISE = 0.5
 _MOTION_NOISE = 0.01
 
 # Shares of the cells that are looked at: a thing on a bicycle, one that runs, one that was put down.
 _MOTION_SHARE = 0.02
 _SPEED_SHARE = 0.05
-_OBJECT_SHARE = 0.1
+_OBJECT_SHARE = 0.05
+
+# Variance over the window, in the view's units, at which a cell counts a third of a still one for an object.
+_UNREST = 100.0
 
 # Frames that are scored at a time: their pictures stay in the caches.
 _CHUNK = 128
@@ -48,7 +53,7 @@ _CHUNK = 128
 _LARGEST_WINDOW = 15
 
 # Frames that the evidence maps' scales are taken over.
-_MAP_FRAMES = 64
+_MAP_FRAMES = 24
 
 
 class Reader:
@@ -57,15 +62,14 @@ class Reader:
     Args:
         mle: the fitted autoencoder.
         fps: the rate that the windows are measured by.
-        smooth_s, view_s: see `EvidenceConfig`.
+        window_s: see `EvidenceConfig`.
     """
 
-    def __init__(self, mle: MleDetector, fps: float, smooth_s: float, view_s: float) -> None:
+    def __init__(self, mle: MleDetector, fps: float, window_s: float) -> None:
         self.mle, self.fps, self.valid = mle, fps, mle.valid
         self.motion = MotionField(self.valid, fps)
-        self._smooth = _window(smooth_s, fps)
-        self._view = _window(view_s, fps)
-        self.context = max(self._smooth, self._view - 1)
+        self._window = _window(window_s, fps)
+        self.context = self._window  # the first of the window's changes is one from the frame before it
 
     def scores(self, footage: Footage, view: View) -> tuple[NDArray[np.float64], Values]:
         """PCC (N,) and the channels' values, each (N,)."""
@@ -82,21 +86,26 @@ class Reader:
         """The averaged pictures of the footage that a view remembers."""
         pictures = []
         for index in evenly_spaced(len(footage), MEMORY_PICTURES):
-            part = footage[max(0, index - self._view + 1) : index + 1]
+            part = footage[max(0, index - self._window + 1) : index + 1]
             grey = View.pictures(self.motion.grey(part.frames), self.motion.working)
-            pictures.append(causal_mean(grey, self._view, place_in_run(part, self.fps))[-1])
+            pictures.append(causal_mean(grey, self._window, place_in_run(part, self.fps))[-1])
         return np.stack(pictures).astype(np.float16)
 
     def maps(self, footage: Footage, view: View) -> dict[str, Pictures]:
         """Where each channel has its evidence in the last frame: float32 (H, W), in the channel's own units."""
         seen = self._read(footage, view)
-        last = slice(-min(self._smooth, int(seen.place[-1]) + 1), None)
+        last = slice(-min(self._window, int(seen.place[-1]) + 1), None)
+        small = np.stack(
+            [cv2.resize(each, seen.change.shape[:0:-1], interpolation=cv2.INTER_AREA) for each in seen.residual]
+        )
+        activity = np.sqrt(small * np.nan_to_num(np.abs(seen.change)))
         fields_ = {
             "reconstruction": seen.residual[-1],
             "residual": seen.residual[last].mean(axis=0),
+            "activity": activity[last].mean(axis=0),
             "motion": self.motion.change_cells.spread(_mean_known(np.sqrt(seen.energy[last]))),
             "speed": self.motion.speed_cells.spread(_mean_known(seen.speed[last])),
-            "object": view.spread(np.sqrt(seen.distances[-1])),
+            "object": view.spread(np.sqrt(seen.still[-1])),
             "view": view.spread(np.log1p(seen.distances[-1])),
         }
         height, width = self.valid.shape
@@ -119,30 +128,39 @@ class Reader:
             yield slice(first, min(start + _CHUNK, n)), start - first
 
     def _read(self, footage: Footage, view: View) -> _Seen:
-        pictures = self.mle.reconstruct(footage.frames)
-        residual = np.abs(footage.frames - 255 * pictures)
+        reconstructions = self.mle.reconstruct(footage.frames)
+        residual = np.abs(footage.frames - 255 * reconstructions)
         grey = self.motion.grey(footage.frames)
         smooth, change = self.motion.changes(grey, footage)
         place = place_in_run(footage, self.fps)
-        averaged = causal_mean(View.pictures(grey, self.motion.working), self._view, place)
+        pictures = View.pictures(grey, self.motion.working)
+        averaged = causal_mean(pictures, self._window, place)
+        unrest = causal_mean(np.square(pictures), self._window, place) - np.square(averaged)
         return _Seen(
             place=place,
-            pcc=pcc(footage.frames, pictures, self.valid),
+            pcc=pcc(footage.frames, reconstructions, self.valid),
             residual=residual if residual.ndim == 3 else residual.mean(axis=3),
+            change=change,
             energy=self.motion.energy(change),
             speed=self.motion.speed(smooth, change),
             distances=view.distances(averaged),
+            unrest=view.mean(unrest),
         )
 
     def _values(self, seen: _Seen) -> Values:
         raw = {
             "reconstruction": np.log(1 - seen.pcc + _PCC_NOISE),
             "residual": np.log(seen.residual[:, self.valid] + _RESIDUAL_NOISE).mean(axis=1, dtype=np.float64),
+            "change": np.log(np.abs(seen.change[:, self.motion.working]) + _CHANGE_NOISE).mean(
+                axis=1, dtype=np.float64
+            ),
             "motion": 0.5 * np.log(worst(seen.energy, _MOTION_SHARE) + _MOTION_NOISE),  # half: it is squared
             "speed": np.log(worst(seen.speed, _SPEED_SHARE) + _MOTION_NOISE),
         }
-        values = {name: causal_mean(value, self._smooth, seen.place) for name, value in raw.items()}
-        values["object"] = 0.5 * np.log(worst(seen.distances, _OBJECT_SHARE) + 1)
+        values = {name: causal_mean(value, self._window, seen.place) for name, value in raw.items()}
+        # What is both unlike its reconstruction and changes; the pixels' noise alone is in each, and cancels nothing.
+        values["activity"] = values["residual"] + values.pop("change")
+        values["object"] = 0.5 * np.log(worst(seen.still, _OBJECT_SHARE) + 1)
         values["view"] = 0.5 * np.log1p(seen.distances).mean(axis=1, dtype=np.float64)
         return values
 
@@ -154,9 +172,17 @@ class _Seen:
     place: NDArray[np.int64]  # (N,), in the run
     pcc: NDArray[np.float64]  # (N,)
     residual: Pictures  # (N, H, W), 0..255
+    change: Pictures  # (N, h, w), grey levels a frame period
     energy: Pictures  # (N, cells)
     speed: Pictures  # (N, cells)
-    distances: Pictures  # (N, cells)
+    distances: Pictures  # (N, cells of the view), of the averaged pictures
+    unrest: Pictures  # (N, cells of the view), variance of the pictures over the window
+
+    @property
+    def still(self) -> Pictures:
+        """Distances of the cells in which nothing moves (N, cells)."""
+        still: Pictures = self.distances * np.exp(-self.unrest / _UNREST)
+        return still
 
 
 def frame_rate(footage: Footage) -> float:
