@@ -16,7 +16,7 @@ PICTURE = torch.rand(1, 20, 30, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture(scope="module")
 def detector(scene: np.ndarray) -> MleDetector:
-    return fit(scene, light_config(epochs=10, batch_size=16))
+    return fit(scene, light_config(epochs=5, batch_size=16, lam=1.0))
 
 
 def test_the_light_of_a_frame_is_found():
@@ -78,7 +78,7 @@ def test_a_collapsed_light_network_ranks_frames_as_the_median_frame_does(detecto
 
 
 def test_without_a_cap_the_latent_speaks(scene):
-    assert not fit(scene, light_config(epochs=12, batch_size=16, lam=0.0)).collapsed
+    assert not fit(scene, light_config(epochs=4, batch_size=16, lam=0.0)).collapsed
 
 
 def test_a_change_of_light_is_followed_and_no_event(detector, scene):
