@@ -16,7 +16,7 @@ PICTURE = torch.rand(1, 20, 30, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture(scope="module")
 def detector(scene: np.ndarray) -> MleDetector:
-    return fit(scene, light_config(epochs=5, batch_size=16, lam=1.0))
+    return fit(scene, light_config(epochs=5, batch_size=16))
 
 
 def test_the_light_of_a_frame_is_found():
