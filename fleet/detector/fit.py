@@ -116,10 +116,10 @@ class Fitting:
         self._error_scale = self._still_loss() if config.error_scale == "variance" else 1.0
         n_evaluated = max(_EVALUATED_AT_LEAST, min(len(frames) // _EVALUATED_SHARE, _EVALUATED_AT_MOST))
         self._evaluated = frames[evenly_spaced(len(frames), n_evaluated)]
-        if start is None:
+        if start is None and config.cap != 0:  # a latent that is to be switched off is best left as it is
             few = frames[evenly_spaced(len(frames), batch_size)]
             self.model.prepare(to_tensor(few, self.model.valid.device), config.sigma)
-        else:
+        elif start is not None:
             self._take(start.model.state_dict() if isinstance(start, MleDetector) else start)
         still = np.broadcast_to(background.reshape(frames.shape[1:]), self._evaluated.shape)
         self._still_pcc = pcc(self._evaluated, still, self._valid)  # a frame's light does not change its PCC

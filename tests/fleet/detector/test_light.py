@@ -77,8 +77,8 @@ def test_a_collapsed_light_network_ranks_frames_as_the_median_frame_does(detecto
     assert detector.calibration == pytest.approx(expected, abs=5e-3)
 
 
-def test_without_a_cap_the_latent_speaks(scene):
-    assert not fit(scene, light_config(epochs=4, batch_size=16, lam=0.0)).collapsed
+def test_with_a_cap_above_0_the_latent_speaks(scene):
+    assert not fit(scene, light_config(epochs=4, batch_size=16, lam=0.0, cap=3.0)).collapsed
 
 
 def test_a_change_of_light_is_followed_and_no_event(detector, scene):
