@@ -21,13 +21,13 @@ import av
 import cv2
 import numpy as np
 import torch
-from fleet.detector.evidence import EvidenceConfig, fit_evidence
 from rich.console import Console
 from rich.table import Table
 
 from cameras.camera import Preprocessing
 from cameras.preprocess import preprocess
 from cameras.scenes import write_scene
+from fleet.detector.evidence import EvidenceConfig, fit_evidence
 from fleet.detector.footage import Footage
 from fleet.detector.model import reconstruct
 from fleet.detector.onnx import Runner

@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cameras.camera import Camera
+from cameras.camera import AlertRule, Camera
 from fleet.search_config import DetectorSettings, Point, Scheduler, SearchConfig, Space
 from serve.app import ServeArgs
 
@@ -22,6 +22,13 @@ SECTIONS: list[tuple[str, str, type[BaseModel], set[str]]] = [
         "Options of `fleet add-camera`, and entries of a file for `fleet add-cameras`.",
         Camera,
         {"mask_png", "registered_at", "generation"},
+    ),
+    (
+        "`alert`",
+        "From which score on a frame of a camera is anomalous: `--rule` and the options of `fleet add-camera` and "
+        "`fleet edit-camera`. It acts at once; nothing is trained anew.",
+        AlertRule,
+        set(),
     ),
     (
         "A search file",

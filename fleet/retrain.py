@@ -366,6 +366,7 @@ def _calibration_rows(detector: EvidenceDetector | MleDetector, known: dict[str,
 
     calibration = detector.calibration
     scores = calibration if isinstance(calibration, Scores) else Scores(1 - calibration, calibration)
+    assert scores.pcc is not None  # both detectors that make versions reconstruct
     columns = {"pcc": scores.pcc, "score": scores.score}
     columns |= {f"tail_{name}": channel.tail for name, channel in scores.channels.items()}
     told = zip(*(values.tolist() for values in columns.values()), strict=True)

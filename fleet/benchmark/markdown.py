@@ -67,4 +67,6 @@ def in_order(rows: Iterable[Row]) -> list[str]:
 
 
 def title(name: str) -> str:
-    return methods()[name].title
+    """A method as tables call it; a one-class one, which is told what is normal, says so."""
+    known = methods()[name]
+    return f"{known.title} (one-class)" if known.one_class else known.title

@@ -8,7 +8,7 @@ from typing import Any
 from fleet.benchmark.alert_tables import alerts, false_events, quiet, rules
 from fleet.benchmark.cells import Cell, Record
 from fleet.benchmark.markdown import Table, distinct, in_order, mean, number, share, spread, title, where
-from fleet.benchmark.methods import DEFAULT_DETECTOR
+from fleet.benchmark.methods import DEFAULT_DETECTOR, method
 from fleet.benchmark.results import Row, channel_rows, curve_rows, selection_rows
 
 __all__ = ["tables_of"]
@@ -50,13 +50,14 @@ def _regret(records: Records) -> Table:
     for scene in distinct(rows, "scene"):
         of_scene = where(rows, scene=scene)
         means = {name: mean(row["auc"] for row in where(of_scene, method=name)) for name in in_order(of_scene)}
-        known = {name: value for name, value in means.items() if value is not None}
+        known = {name: value for name, value in means.items() if value is not None and not method(name).one_class}
         ours = known.pop(DEFAULT_DETECTOR, None)
         if ours is not None and known:
             best = max(known, key=lambda name: known[name])
             body.append([scene, share(ours), title(best), share(known[best]), f"{known[best] - ours:+.3f}"])
     columns = ["scene", "the default", "best other method", "its AUC", "regret"]
-    return Table("The default detector beside the best other method of each scene, mean AUC.", columns, body)
+    caption = "The default detector beside the best other method of each scene that is told as little, mean AUC."
+    return Table(caption, columns, body)
 
 
 def _channels(records: Records) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from fleet.detector.footage import Footage
 from fleet.detector.frames import check_frames
 from fleet.detector.model import load_network, reconstruct
 from fleet.detector.network import Network
+from fleet.detector.onnx import Runner
 from fleet.detector.score import error_map, pcc
 from fleet.detector.stats import EpochStats
 
@@ -87,7 +89,13 @@ class MleDetector(Detector):
                 f"this detector takes {_size(self.height, self.width, self.channels)} frames, not {_size(*shape)} ones",
                 "prepare them as the model version says, or fit anew",
             )
+        if self.model.valid.is_cpu:
+            return self._runner(frames)
         return reconstruct(self.model, frames)
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return Runner(self.model)
 
     def score(self, footage: Footage) -> Scores:
         """1 - PCC of each frame."""

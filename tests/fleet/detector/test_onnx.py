@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fleet.detector import onnx
-from fleet.detector.config import DetectorConfig
+from fleet.detector.config import DetectorConfig, light_config
 from fleet.detector.fit import fit
 from fleet.detector.model import reconstruct
 from fleet.detector.onnx import Runner
@@ -16,8 +16,9 @@ def colour_scene() -> np.ndarray:
     return rng.integers(0, 256, (40, 24, 34, 3), np.uint8)  # an odd grid: 34 is no multiple of 4
 
 
-def test_torch_and_onnx_runtime_agree(colour_scene):
-    model = fit(colour_scene, DetectorConfig(epochs=1, latent=4)).model
+@pytest.mark.parametrize("config", [DetectorConfig(epochs=1, latent=4), light_config(epochs=1)], ids=["plain", "light"])
+def test_torch_and_onnx_runtime_agree(colour_scene, config):
+    model = fit(colour_scene, config).model
     for count in (1, 7):  # the graph is made with two frames and takes any number
         given = Runner(model)(colour_scene[:count])
         assert given.dtype == np.float32
