@@ -96,7 +96,7 @@ def print_results(job: Job, results: Sequence[CameraResult]) -> None:
     if collapsed:
         told = "one and the same picture is reconstructed, which is what the entropy loss does where it acts"
         names = ", ".join(collapsed)
-        console().print(f"collapsed ({names}): {told}; PCC is then to the scene's mean frame", style="dim")
+        console().print(f"collapsed ({names}): {told}; PCC is then to a still picture of the scene", style="dim")
 
 
 def progress_bars(as_json: bool, job: Job) -> Any:
