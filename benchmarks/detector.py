@@ -67,15 +67,14 @@ def parts(video: Path, frames: int) -> dict[str, tuple[Callable[[], object], int
     context = detector.context
     first = context + 1
     batch, single = footage[: BATCH + context], footage[:first]
-    pixels = seen[:BATCH, ..., None]
     return {
         "decode H.264 640 x 360": (lambda: decode_only(video), frames),
         "decode, to RGB": (lambda: decode(video), frames),
         "mask, resize, grey": (lambda: [preprocess(image, prep) for image in images[:BATCH]], BATCH),
         "network, torch, batches of 32": (lambda: reconstruct(model, seen[:BATCH]), BATCH),
-        "network, ONNX Runtime, batches of 32": (lambda: runner(pixels), BATCH),
+        "network, ONNX Runtime, batches of 32": (lambda: runner(seen[:BATCH]), BATCH),
         "network, torch, one frame": (lambda: reconstruct(model, seen[:1]), 1),
-        "network, ONNX Runtime, one frame": (lambda: runner(pixels[:1]), 1),
+        "network, ONNX Runtime, one frame": (lambda: runner(seen[:1]), 1),
         "the default detector, batches of 32": (lambda: detector.score(batch), len(batch)),
         "the default detector, one frame with its context": (lambda: detector.score(single), 1),
         "fit the default detector, a frame of the recording": (lambda: fit_evidence(footage, EvidenceConfig()), frames),
