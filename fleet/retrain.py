@@ -390,15 +390,17 @@ def _make_champion(store: Store, camera: str, version: str, job: str) -> None:
 
 def _trial_row(trial: TrialResult) -> dict[str, Any]:
     detector = trial.detector or {}
+    network = detector.get("mle", detector)  # the evidence's own, or the paper's detector, which is one
     last = trial.curve[-1] if trial.curve else {}
     return {
         "sigma": trial.point.sigma,
         "lambda": trial.point.lam,
+        "cap": trial.point.cap,
         "status": trial.status,
         "objective": trial.objective,
-        "threshold": detector.get("threshold"),
-        "pcc_mean": detector.get("pcc_mean"),
-        "pcc_std": detector.get("pcc_std"),
+        "threshold": network.get("threshold"),
+        "pcc_mean": network.get("pcc_mean"),
+        "pcc_std": network.get("pcc_std"),
         "collapsed": last.get("collapsed"),
         "epochs": len(trial.curve),
         "seconds": trial.seconds,

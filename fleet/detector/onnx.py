@@ -43,9 +43,10 @@ class Runner:
         channels, height, width = model.get_buffer("background").shape
         self._shape = (height, width, channels)
         self._session = _session_of(model)
+        self._weights = {f"model.{name}": tensor.contiguous().numpy() for name, tensor in model.state_dict().items()}
+        # A weight that the graph does not take would be another camera's: the one that the graph was made with.
         taken = {entry.name for entry in self._session.get_overridable_initializers()}
-        weights = {f"model.{name}": tensor.contiguous().numpy() for name, tensor in model.state_dict().items()}
-        self._weights = {name: array for name, array in weights.items() if name in taken}
+        assert taken == set(self._weights), taken ^ set(self._weights)
 
     def __call__(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Reconstructions of uint8 frames (N, H, W) or (N, H, W, C), in their shape, a chunk at a time."""
@@ -82,6 +83,7 @@ def _export(model: nn.Module) -> bytes:
             output_names=["pictures"],
             dynamic_axes={"frames": {0: "n"}, "pictures": {0: "n"}},
             keep_initializers_as_inputs=True,
+            do_constant_folding=False,  # what is computed of one camera's background is no constant
             dynamo=False,
         )
     return graph.getvalue()

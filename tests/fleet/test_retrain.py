@@ -248,6 +248,7 @@ def test_a_version_scores_the_frames_it_learnt_as_it_says(mixed):
     import numpy as np
 
     from cameras.images import decode_image
+    from fleet.detector import Footage
 
     for name in ("dock", "gate"):
         version = read_version(mixed.store, name, mixed.results[name].version)
@@ -260,7 +261,11 @@ def test_a_version_scores_the_frames_it_learnt_as_it_says(mixed):
         (part,) = part_keys(mixed.store, mixed.cameras[name])
         jpegs = pq.read_table(io.BytesIO(mixed.store.get(part)))["jpeg"].to_pylist()
         frames = np.stack([preprocess(decode_image(jpeg), version.preprocessing) for jpeg in jpegs])
-        np.testing.assert_allclose(detector.pcc(frames), [row["pcc"] for row in rows], atol=1e-6)
+        times_s = np.array([row["captured_at"].timestamp() for row in rows])
+        _, clip = np.unique([row["clip"] for row in rows], return_inverse=True)
+        scores = detector.score(Footage(frames, times_s, clip))
+        for column, values in (("pcc", scores.pcc), ("score", scores.score)):
+            np.testing.assert_allclose(values, [row[column] for row in rows], atol=1e-4)
         assert version.threshold == pytest.approx(version.pcc_mean - version.kappa * version.pcc_std)
 
 

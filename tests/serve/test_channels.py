@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cameras.images import decode_image, encode_png
+from fleet.detector.reader import CHANNELS
 from tests.serve.asking import frames, offline, strict
 
 pytestmark = pytest.mark.slow
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.slow
 class TestChannels:
     """Of gate, whose champion looks back."""
 
-    CHANNELS = ("reconstruction", "residual", "motion", "speed", "object", "view")
 
     def ask(self, client: httpx.Client, bodies: list[bytes], times: list[str], query: str = "") -> dict[str, Any]:
         response = client.post(f"/cameras/gate/score{query}", files=frames(*bodies), data={"time": times})
@@ -45,7 +45,7 @@ class TestChannels:
 
     def test_a_single_frame_names_what_it_lacks(self, client: httpx.Client, serving: Any) -> None:
         answer = strict(client.post("/cameras/gate/score", content=serving.frames("gate")[9]))
-        assert answer["missing_channels"] == ["motion", "speed"]
+        assert answer["missing_channels"] == ["activity", "motion", "speed"]
         assert answer["rule"] == "paper"
         assert answer["score"] == pytest.approx(1 - answer["pcc"])
         assert answer["score_threshold"] == pytest.approx(1 - answer["threshold"])
@@ -53,7 +53,7 @@ class TestChannels:
     def test_a_map_a_channel(self, client: httpx.Client, serving: Any) -> None:
         bodies = serving.frames("gate")[:5]
         answer = self.ask(client, bodies, [], "?map=1")
-        assert tuple(answer["channels"]) == tuple(answer["channel_maps"]) == self.CHANNELS
+        assert tuple(answer["channels"]) == tuple(answer["channel_maps"]) == CHANNELS
         for picture in answer["channel_maps"].values():
             assert decode_image(base64.b64decode(picture, validate=True)).shape == (64, 96, 3)
 
