@@ -19,7 +19,6 @@ pytestmark = pytest.mark.slow
 class TestChannels:
     """Of gate, whose champion looks back."""
 
-
     def ask(self, client: httpx.Client, bodies: list[bytes], times: list[str], query: str = "") -> dict[str, Any]:
         response = client.post(f"/cameras/gate/score{query}", files=frames(*bodies), data={"time": times})
         assert response.status_code == 200, response.text
