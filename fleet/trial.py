@@ -25,7 +25,7 @@ from fleet.store import open_store
 
 __all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "fingerprint", "point_of", "work_of"]
 
-FIT_VERSION = 2  # raise it when the same frames and point would give another fit: old done-records are then not used
+FIT_VERSION = 3  # raise it when the same frames and point would give another fit: old done-records are then not used
 _ENOUGH_FRAMES = 256  # so few are not thinned out: a fit takes a few batches at least
 JOB_PATIENCE_S = 180.0  # an object store that restarts must not cost a night's work
 

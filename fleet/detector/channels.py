@@ -105,6 +105,20 @@ class MotionField:
             pictures = _reduce(pictures, self.working.shape) / np.maximum(covered, 1e-6)
         return pictures * self.working
 
+    def squared_distance(self, frames: NDArray[np.uint8], reconstructions: Pictures) -> Pictures:
+        """Squared grey levels (N, h, w) between frames and reconstructions (0..1), at the working size; 0 where masked.
+
+        Squared before they are reduced: a small thing far off counts, whatever lies beside it.
+        """
+        squares = np.square(frames - 255 * reconstructions)
+        if squares.ndim == 4:
+            squares = squares.mean(axis=3)
+        squares *= self._weights
+        if squares.shape[1:] != self.working.shape:
+            covered = _reduce(self._weights[None], self.working.shape)
+            squares = _reduce(squares, self.working.shape) / np.maximum(covered, 1e-6)
+        return squares * self.working
+
     def changes(self, grey: Pictures, footage: Footage) -> tuple[Pictures, Pictures]:
         """Smoothed pictures, and what changed in them since the frame before, a frame period; NaN where none is."""
         smooth = _blurred(grey) / self._near * self.working

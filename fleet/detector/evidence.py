@@ -1,8 +1,8 @@
 """`EvidenceDetector`: the default. A light-following autoencoder of minimal latent entropy, and what moves and stays.
 
-Each frame gets a value in six channels (see `reader`): how it correlates with its reconstruction (P of our notes), the
-residual (A), the motion of the worst cells (M) and their speed (K), a thing that stays, and the view as a whole. What
-the values were over the training frames says how much each channel knows on this camera, and fuses them (see `fusion`).
+Each frame gets a value in five channels (see `reader`): where it is unlike its reconstruction, what moves and how fast,
+what changes everywhere, a thing that stays, and the view as a whole. What the values were over the training frames says
+how much each channel knows on this camera, and fuses them (see `fusion`). Beside them stands the paper's PCC.
 
     detector = fit_evidence(Footage.of(frames, fps=5))
     scores = detector.score(footage)        # score, pcc, and each channel's value and tail
@@ -86,7 +86,7 @@ class EvidenceDetector(Detector):
         fps: the frame rate it was fitted at; the windows are so many of its frames, and motion is a period of it.
         view: what stood in each place of the scene.
         regimes: the lights it was fitted in.
-        fusions: of each regime, in their order: the channels' tails and weights.
+        fusions: of each regime, in their order: the channels' tails and handicaps.
         map_scales: of each channel: what its map shows as 1, the 99.9th percentile over the training frames.
         calibration: scores of the training frames, in their order.
         calibration_regimes: uint8 (N,), the regime of each of them.
@@ -138,15 +138,15 @@ class EvidenceDetector(Detector):
     @property
     def informative(self) -> dict[str, str]:
         """Of each channel, in the light that was most common: whether it is informative, neutral, inverted or blind on
-        this camera, and its weight in the score. Nothing but the values' spread says so: no labels."""
+        this camera, and its handicap in the score. Nothing but the values' spread says so: no labels."""
         most = max(self.fusions, key=lambda fusion: max((tail.n for tail in fusion.tails.values()), default=0))
         verdicts = most.verdicts()
-        return {name: verdicts.get(name, "blind, weight 0.00") for name in CHANNELS}
+        return {name: verdicts.get(name, "blind, without values") for name in CHANNELS}
 
     def score(self, footage: Footage) -> Scores:
         """The fused score of each frame, higher is stranger; its PCC; value and tail of each channel.
 
-        A frame that no other leads up to has no motion and no speed: NaN there, and the score takes the rest.
+        A frame that no other leads up to has no motion and no change: NaN there, and the score takes the rest.
         """
         reader = self._reader()
         correlation, values = reader.scores(footage, self.view)
@@ -186,13 +186,7 @@ class EvidenceDetector(Detector):
             "fps": self.fps,
             "context": self.context,
             "map_scales": dict(self.map_scales),
-            "fusions": [
-                {
-                    "counts": {name: tail.n for name, tail in fusion.tails.items()},
-                    "agreements": dict(fusion.agreements),
-                }
-                for fusion in self.fusions
-            ],
+            "counts": [{name: tail.n for name, tail in fusion.tails.items()} for fusion in self.fusions],
         }
         return arrays | {"calibration_regimes": self.calibration_regimes}, meta
 
@@ -202,11 +196,8 @@ class EvidenceDetector(Detector):
         inner = {name.removeprefix("mle."): array for name, array in tensors.items() if name.startswith("mle.")}
         mle = MleDetector.from_state(inner, meta["mle"])
         fusions = tuple(
-            Fusion(
-                {name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in fusion["counts"].items()},
-                fusion["agreements"],
-            )
-            for index, fusion in enumerate(meta["fusions"])
+            Fusion({name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in counts.items()})
+            for index, counts in enumerate(meta["counts"])
         )
         reader = Reader(mle, meta["fps"], config.window_s)
         values = {name: tensors[f"calibration.{name}"].astype(np.float64) for name in CHANNELS}

@@ -1,14 +1,12 @@
 """`Reader`: frames -> the values of the evidence channels and where they come from, before any calibration.
 
-| channel | in our notes | value, a logarithm: a difference is a factor, in nats |
-|---|---|---|
-| reconstruction | P | of 1 - PCC to the reconstruction (eq 2), mean over the last second |
-| residual | A | of each pixel's distance from the reconstruction, mean over the pixels and the last second |
-| activity | | of residual times change, mean over the pixels and the last second: a crowd, a light that flashes |
-| motion | M | of the worst 2 % of small cells of what changed, mean over the last second: large or fast, in one place |
-| speed | K | of the worst 5 % of the cells' Lucas-Kanade speed, mean over the last second |
-| object | | of the worst 5 % of the still cells' distance to what stood there before: a thing that stays |
-| view | | of all cells' such distance: the whole view is another |
+| channel | value, a logarithm: a difference is a factor, in nats |
+|---|---|
+| residual | of the worst 2 % of small cells of the squared distance to the reconstruction, mean over the last second |
+| motion | of what changed in the worst 2 % of small cells, times the Lucas-Kanade speed of the worst 5 %: large, fast |
+| change | of each pixel's change, mean over the pixels and the last second: a crowd, a light that flashes |
+| object | of the worst 5 % of the still cells' distance to what stood there before: a thing that stays |
+| view | of all cells' such distance: the whole view is another |
 """
 
 from __future__ import annotations
@@ -28,17 +26,17 @@ from fleet.detector.score import pcc
 
 __all__ = ["CHANNELS", "Reader", "Values", "frame_rate"]
 
-CHANNELS = ("reconstruction", "residual", "activity", "motion", "speed", "object", "view")
+CHANNELS = ("residual", "motion", "change", "object", "view")
 
 Values = dict[str, NDArray[np.float64]]
 
-# What noise alone comes to: below it a logarithm says nothing. Grey levels 0..255 but for the correlation.
-_PCC_NOISE = 1e-4
+# What noise alone comes to: below it a logarithm says nothing. Grey levels 0..255, squared for the residual.
 _RESIDUAL_NOISE = 1.0
 _CHANGE_NOISE = 0.5
 _MOTION_NOISE = 0.01
 
-# Shares of the cells that are looked at: a thing on a bicycle, one that runs, one that was put down.
+# Shares of the cells that are looked at: a bag, a thing on a bicycle, one that runs, one that was put down.
+_RESIDUAL_SHARE = 0.02
 _MOTION_SHARE = 0.02
 _SPEED_SHARE = 0.05
 _OBJECT_SHARE = 0.05
@@ -95,16 +93,12 @@ class Reader:
         """Where each channel has its evidence in the last frame: float32 (H, W), in the channel's own units."""
         seen = self._read(footage, view)
         last = slice(-min(self._window, int(seen.place[-1]) + 1), None)
-        small = np.stack(
-            [cv2.resize(each, seen.change.shape[:0:-1], interpolation=cv2.INTER_AREA) for each in seen.residual]
-        )
-        activity = np.sqrt(small * np.nan_to_num(np.abs(seen.change)))
+        energy = self.motion.change_cells.spread(_mean_known(np.sqrt(seen.energy[last])))
+        speed = self.motion.speed_cells.spread(_mean_known(seen.speed[last]))
         fields_ = {
-            "reconstruction": seen.residual[-1],
-            "residual": seen.residual[last].mean(axis=0),
-            "activity": activity[last].mean(axis=0),
-            "motion": self.motion.change_cells.spread(_mean_known(np.sqrt(seen.energy[last]))),
-            "speed": self.motion.speed_cells.spread(_mean_known(seen.speed[last])),
+            "residual": self.motion.change_cells.spread(np.sqrt(seen.residual[last]).mean(axis=0)),
+            "motion": np.sqrt(energy * speed),
+            "change": np.nan_to_num(np.abs(seen.change[last])).mean(axis=0),
             "object": view.spread(np.sqrt(seen.still[-1])),
             "view": view.spread(np.log1p(seen.distances[-1])),
         }
@@ -129,7 +123,6 @@ class Reader:
 
     def _read(self, footage: Footage, view: View) -> _Seen:
         reconstructions = self.mle.reconstruct(footage.frames)
-        residual = np.abs(footage.frames - 255 * reconstructions)
         grey = self.motion.grey(footage.frames)
         smooth, change = self.motion.changes(grey, footage)
         place = place_in_run(footage, self.fps)
@@ -139,7 +132,7 @@ class Reader:
         return _Seen(
             place=place,
             pcc=pcc(footage.frames, reconstructions, self.valid),
-            residual=residual if residual.ndim == 3 else residual.mean(axis=3),
+            residual=self.motion.change_cells.mean(self.motion.squared_distance(footage.frames, reconstructions)),
             change=change,
             energy=self.motion.energy(change),
             speed=self.motion.speed(smooth, change),
@@ -148,18 +141,14 @@ class Reader:
         )
 
     def _values(self, seen: _Seen) -> Values:
+        change = np.log(np.abs(seen.change[:, self.motion.working]) + _CHANGE_NOISE).mean(axis=1, dtype=np.float64)
+        energy = 0.5 * np.log(worst(seen.energy, _MOTION_SHARE) + _MOTION_NOISE)  # half: it is squared
         raw = {
-            "reconstruction": np.log(1 - seen.pcc + _PCC_NOISE),
-            "residual": np.log(seen.residual[:, self.valid] + _RESIDUAL_NOISE).mean(axis=1, dtype=np.float64),
-            "change": np.log(np.abs(seen.change[:, self.motion.working]) + _CHANGE_NOISE).mean(
-                axis=1, dtype=np.float64
-            ),
-            "motion": 0.5 * np.log(worst(seen.energy, _MOTION_SHARE) + _MOTION_NOISE),  # half: it is squared
-            "speed": np.log(worst(seen.speed, _SPEED_SHARE) + _MOTION_NOISE),
+            "residual": 0.5 * np.log(worst(seen.residual, _RESIDUAL_SHARE) + _RESIDUAL_NOISE),
+            "motion": energy + np.log(worst(seen.speed, _SPEED_SHARE) + _MOTION_NOISE),
+            "change": change,
         }
         values = {name: causal_mean(value, self._window, seen.place) for name, value in raw.items()}
-        # What is both unlike its reconstruction and changes; the pixels' noise alone is in each, and cancels nothing.
-        values["activity"] = values["residual"] + values.pop("change")
         values["object"] = 0.5 * np.log(worst(seen.still, _OBJECT_SHARE) + 1)
         values["view"] = 0.5 * np.log1p(seen.distances).mean(axis=1, dtype=np.float64)
         return values
@@ -171,7 +160,7 @@ class _Seen:
 
     place: NDArray[np.int64]  # (N,), in the run
     pcc: NDArray[np.float64]  # (N,)
-    residual: Pictures  # (N, H, W), 0..255
+    residual: Pictures  # (N, cells), squared grey levels
     change: Pictures  # (N, h, w), grey levels a frame period
     energy: Pictures  # (N, cells)
     speed: Pictures  # (N, cells)

@@ -1,4 +1,4 @@
-"""The weights follow which way a channel strays, without a label, and the score takes what a frame has."""
+"""The handicaps follow which way a channel strays, without a label, and the score takes what a frame has."""
 
 from __future__ import annotations
 
@@ -18,9 +18,19 @@ def fusion() -> Fusion:
     return Fusion.of(VALUES)
 
 
-def test_the_channel_that_strays_up_has_nearly_all_the_say(fusion):
-    assert fusion.weights["sees"] > 0.9
-    assert sum(fusion.weights.values()) == pytest.approx(1)
+def test_the_channel_that_strays_up_has_no_handicap(fusion):
+    handicaps = fusion.handicaps
+    assert handicaps["sees"] == 0
+    assert min(handicaps["blind"], handicaps["day"]) > 1
+    assert handicaps["inverted"] > max(handicaps["blind"], handicaps["day"])
+
+
+def test_the_score_is_the_distance_of_the_channel_that_strays_furthest(fusion):
+    usual = {name: np.array([np.median(value)]) for name, value in VALUES.items()}
+    assert fusion.score(usual) == pytest.approx(0, abs=0.01)
+    far = fusion.score(usual | {"sees": usual["sees"] + 2})
+    assert fusion.score(usual | {"sees": usual["sees"] + 2, "day": usual["day"] + 0.1}) == far
+    assert fusion.score(usual | {"sees": usual["sees"] + 2, "day": usual["day"] + 20}) > far + 10
 
 
 def test_each_channel_is_called_what_it_is(fusion):
@@ -40,7 +50,7 @@ def test_the_score_ranks_events_first_although_a_channel_is_inverted(fusion):
 def test_a_frame_without_a_channel_is_scored_by_the_others(fusion):
     values = {name: value[-1:].copy() for name, value in VALUES.items()}
     values["day"][:] = np.nan
-    assert fusion.score(values) == pytest.approx(fusion.score({k: v[-1:] for k, v in VALUES.items()}), abs=0.1)
+    assert fusion.score(values) == fusion.score({k: v[-1:] for k, v in VALUES.items()})
 
 
 def test_a_frame_without_any_channel_has_score_0(fusion):
@@ -52,4 +62,4 @@ def test_an_absurd_value_has_a_finite_score(fusion):
 
 
 def test_a_channel_without_values_has_no_say():
-    assert list(Fusion.of({"a": NOISE[0], "b": np.full(2_000, np.nan)}).weights) == ["a"]
+    assert list(Fusion.of({"a": NOISE[0], "b": np.full(2_000, np.nan)}).handicaps) == ["a"]
