@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 from fleet.search_config import Point, Scheduler, SearchConfig
 
 if TYPE_CHECKING:
+    from fleet.detector import Footage
     from fleet.search import TrialResult
     from fleet.trial import CameraFrames
 
-__all__ = ["finalists", "screening", "screens", "spared", "spared_epochs", "thinned"]
+__all__ = ["finalists", "screening", "screens", "spared", "spared_epochs", "thin", "thinned"]
+
+# So few frames are not thinned out: a fit takes a few batches at least.
+_ENOUGH_FRAMES = 256
 
 # Two full fits at the end: of fewer points than these a first look spares nothing.
 _FEWEST_POINTS = 5
@@ -41,6 +45,11 @@ def thinned(cameras: Mapping[str, CameraFrames], config: SearchConfig) -> dict[s
     """The cameras with the part of their frames that the first look sees."""
     every = config.scheduler.every
     return {name: replace(data, every=every, digest=f"{data.digest}, one of {every}") for name, data in cameras.items()}
+
+
+def thin(footage: Footage, every: int) -> Footage:
+    """One of so many frames of the footage, where that leaves enough."""
+    return footage[:: max(1, min(every, len(footage) // _ENOUGH_FRAMES))]
 
 
 def finalists(config: SearchConfig, screened: Sequence[TrialResult]) -> list[Point]:

@@ -4,10 +4,14 @@ Regret is the area under the ROC curve that a rule loses to the best point of th
 Beside the objectives stand what they must beat (the fixed default, a point drawn at random) and what needs no choice at
 all: an ensemble of every trial, which adds up what each point's scores mean among its own. The labels enter nothing
 but `auc` and `regret`.
+
+The first look (`fleet.screening`) is measured on the same fits: whether it ranks the points as the full grid does, and
+at what share of the grid's cost.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,10 +22,12 @@ from numpy.typing import NDArray
 from fleet.detector import Footage
 from fleet.detector.objectives import OBJECTIVES
 from fleet.detector.select import choose
-from fleet.point_fit import PointFit
-from fleet.search_config import Point, SearchConfig
+from fleet.detector.stats import rank_correlation
+from fleet.point_fit import Outcome, PointFit
+from fleet.screening import screening, thin
+from fleet.search_config import Point, Scheduler, SearchConfig
 
-__all__ = ["SelectionRow", "study"]
+__all__ = ["LookRow", "SelectionRow", "Study", "study"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,37 @@ class SelectionRow:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class LookRow:
+    """How a first look at all points ranks them by one objective, beside full fits of all of them.
+
+    Attributes:
+        points: how many there are.
+        rank_correlation: Spearman's, of the objective in the look and after full fits.
+        same_choice: full fits of the look's best point and of the incumbent alone choose what the full grid chooses.
+        cost_fits: seconds of the look and of these full fits, in those of the incumbent's full fit.
+    """
+
+    scene: str
+    objective: str
+    points: int
+    rank_correlation: float
+    same_choice: bool
+    cost_fits: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for tables."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What choosing costs on one scene, and what a first look says of the choice."""
+
+    selection: list[SelectionRow]
+    looks: list[LookRow]
+
+
 def study(
     scene: str,
     footage: Footage,
@@ -59,7 +96,7 @@ def study(
     valid: NDArray[np.bool_] | None = None,
     objectives: Sequence[str] | None = None,
     on_point: Callable[[Point], object] = lambda point: None,
-) -> list[SelectionRow]:
+) -> Study:
     """Fit every point of a search to its end, without halving, and ask every rule for its choice.
 
     Args:
@@ -77,20 +114,9 @@ def study(
     """
     names = list(OBJECTIVES if objectives is None else objectives)
     points = search.points()
-    scores: list[NDArray[np.float64]] = []
-    values: dict[str, list[float]] = {name: [] for name in names}
-    for point in points:
-        settings, config = search.detector, search.detector_config(point)
-        fit = PointFit(footage, settings.kind, config, names, valid, settled=settings.settled)
-        for _ in range(config.epochs):
-            fit.epoch()
-            if fit.settled:
-                break
-        outcome = fit.outcome()
-        scores.append(outcome.scores.score)
-        for name in names:
-            values[name].append(outcome.objectives[name])
-        on_point(point)
+    fits = [_Fit.of(footage, search, point, names, valid, on_point) for point in points]
+    values = {name: [fit.outcome.objectives[name] for fit in fits] for name in names}
+    scores = [fit.outcome.scores.score for fit in fits]
 
     aucs = [_auc(labels, score) for score in scores]
     best = max(aucs)
@@ -111,6 +137,64 @@ def study(
         candidates = zip(points, values[name], strict=True)
         kept = choose(candidates, search.incumbent, OBJECTIVES[name].margin).point
         rows.append(at(f"{name}, incumbent kept", kept))
+    return Study(rows, _looks(scene, footage, search, names, fits, valid))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """One point fitted to its end."""
+
+    outcome: Outcome
+    seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        footage: Footage,
+        search: SearchConfig,
+        point: Point,
+        objectives: Sequence[str],
+        valid: NDArray[np.bool_] | None,
+        on_point: Callable[[Point], object] = lambda point: None,
+    ) -> _Fit:
+        started = time.perf_counter()
+        settings, config = search.detector, search.detector_config(point)
+        fit = PointFit(footage, settings.kind, config, objectives, valid, settled=settings.settled)
+        for _ in range(config.epochs):
+            fit.epoch()
+            if fit.settled:
+                break
+        found = cls(fit.outcome(), time.perf_counter() - started)
+        on_point(point)
+        return found
+
+
+def _looks(
+    scene: str,
+    footage: Footage,
+    search: SearchConfig,
+    names: Sequence[str],
+    fits: Sequence[_Fit],
+    valid: NDArray[np.bool_] | None,
+) -> list[LookRow]:
+    """The first look at the same points; a search without one of its own is looked at as the default search is."""
+    own = search if search.scheduler.kind == "screen" else search.model_copy(update={"scheduler": Scheduler()})
+    look, points = screening(own), search.points()
+    few = thin(footage, own.scheduler.every)
+    seen = [_Fit.of(few, look, point, names, valid) for point in points]
+    rows = []
+    for name in names:
+        full = np.array([fit.outcome.objectives[name] for fit in fits])
+        first = np.array([fit.outcome.objectives[name] for fit in seen])
+        finals = sorted({0, int(np.argmax(first))})  # the incumbent is the first of the points
+        margin = OBJECTIVES[name].margin
+        of_finals, of_all = (
+            choose(((points[place], full[place]) for place in places), search.incumbent, margin).point
+            for places in (finals, range(len(points)))
+        )
+        spent = sum(fit.seconds for fit in seen) + sum(fits[place].seconds for place in finals)
+        agreement = rank_correlation(first, full)
+        rows.append(LookRow(scene, name, len(points), agreement, of_finals == of_all, spent / fits[0].seconds))
     return rows
 
 

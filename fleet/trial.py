@@ -20,13 +20,13 @@ from fleet import layout
 from fleet.detector import Footage
 from fleet.errors import FleetError, StoreError
 from fleet.point_fit import PointFit
+from fleet.screening import thin
 from fleet.search_config import Point, SearchConfig
 from fleet.store import open_store
 
 __all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "fingerprint", "point_of", "work_of"]
 
 FIT_VERSION = 3  # raise it when the same frames and point would give another fit: old done-records are then not used
-_ENOUGH_FRAMES = 256  # so few are not thinned out: a fit takes a few batches at least
 JOB_PATIENCE_S = 180.0  # an object store that restarts must not cost a night's work
 
 
@@ -57,7 +57,7 @@ class CameraFrames:
         whole = Footage.of(frames, fps=1, clip=self.clip)
         if self.times_s is not None:
             whole = Footage(frames, self.times_s, whole.clip)
-        return whole[:: max(1, min(self.every, len(whole) // _ENOUGH_FRAMES))]
+        return thin(whole, self.every)
 
 
 def fingerprint(data: CameraFrames, search: SearchConfig, point: Point) -> str:

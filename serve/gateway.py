@@ -63,10 +63,9 @@ class ScoreAnswer(BaseModel):
                 "rule": "tail",
                 "anomalous": False,
                 "channels": {
-                    "reconstruction": {"value": -3.62, "tail": 0.74},
-                    "residual": {"value": 0.68, "tail": 1.11},
-                    "motion": {"value": -4.13, "tail": 1.83},
-                    "speed": {"value": -1.91, "tail": 1.02},
+                    "residual": {"value": 2.68, "tail": 1.11},
+                    "motion": {"value": -6.04, "tail": 1.83},
+                    "change": {"value": -0.41, "tail": 1.02},
                     "object": {"value": 0.03, "tail": 0.25},
                     "view": {"value": 0.01, "tail": 0.26},
                 },

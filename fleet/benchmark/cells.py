@@ -196,8 +196,8 @@ def _selection(cell: Cell, labelled: Labelled) -> Record:
     search = load_search(cell.method)
     if cell.epochs is not None:
         search = search.model_copy(update={"detector": search.detector.model_copy(update={"epochs": cell.epochs})})
-    rows = study(f"{cell.scene.scene}-{cell.scene.draw}", labelled.footage, labelled.labels, search)
-    return {"selection": [row.to_dict() for row in rows]}
+    found = study(f"{cell.scene.scene}-{cell.scene.draw}", labelled.footage, labelled.labels, search)
+    return {"selection": [row.to_dict() for row in found.selection], "looks": [row.to_dict() for row in found.looks]}
 
 
 def _calibration(scores: Scores, footage: Footage, part: NDArray[np.bool_] | slice = slice(None)) -> Calibration:

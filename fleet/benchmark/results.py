@@ -11,7 +11,7 @@ import numpy as np
 from fleet.benchmark.cells import Cell, Record, series
 from fleet.tables import table_to_bytes
 
-__all__ = ["Row", "channel_rows", "curve_rows", "parquet_tables", "rule_rows", "selection_rows"]
+__all__ = ["Row", "channel_rows", "curve_rows", "look_rows", "parquet_tables", "rule_rows", "selection_rows"]
 
 Row = dict[str, Any]
 Records = Mapping[Cell, Record]
@@ -49,11 +49,12 @@ def curve_rows(records: Records) -> list[Row]:
 
 def selection_rows(records: Records) -> list[Row]:
     """A row for each scene and rule of choosing."""
-    return [
-        _cell(cell) | row | {"scene": cell.scene.scene}
-        for cell, record in _of(records, "selection")
-        for row in record.get("selection", ())
-    ]
+    return _study_rows(records, "selection")
+
+
+def look_rows(records: Records) -> list[Row]:
+    """A row for each scene and objective: what a first look at all points says."""
+    return _study_rows(records, "looks")
 
 
 def parquet_tables(records: Records) -> dict[str, bytes]:
@@ -63,11 +64,20 @@ def parquet_tables(records: Records) -> dict[str, bytes]:
         "rules": rule_rows(records),
         "curves": curve_rows(records),
         "selection": selection_rows(records),
+        "looks": look_rows(records),
     }
     packed = {name: table_to_bytes(rows) for name, rows in tables.items() if rows}
     if frames := _frame_table(records):
         packed["frames"] = frames
     return packed
+
+
+def _study_rows(records: Records, part: str) -> list[Row]:
+    return [
+        _cell(cell) | row | {"scene": cell.scene.scene}
+        for cell, record in _of(records, "selection")
+        for row in record.get(part, ())
+    ]
 
 
 def _frame_table(records: Records) -> bytes | None:

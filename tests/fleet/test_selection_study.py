@@ -8,7 +8,7 @@ import pytest
 from fleet.detector import Footage
 from fleet.detector.objectives import OBJECTIVES
 from fleet.search_config import SearchConfig, parse_search
-from fleet.selection_study import SelectionRow, _tail, study
+from fleet.selection_study import SelectionRow, Study, _tail, study
 
 SEARCH = """\
 space: {sigma: [0.1, 1.0], lambda: [0.0, 1.0]}
@@ -33,8 +33,13 @@ def scene() -> tuple[Footage, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def rows(search, scene) -> list[SelectionRow]:
+def found(search, scene) -> Study:
     return study("dock", *scene, search)
+
+
+@pytest.fixture(scope="module")
+def rows(found) -> list[SelectionRow]:
+    return found.selection
 
 
 def test_every_rule_answers_once(rows):
@@ -65,13 +70,21 @@ def test_rules_without_a_point_of_their_own_say_so(rows):
 def test_labels_change_the_figures_and_no_choice(rows, search, scene):
     footage, labels = scene
     told = []
-    others = study("dock", footage, ~labels, search, objectives=["skewness"], on_point=told.append)
+    others = study("dock", footage, ~labels, search, objectives=["skewness"], on_point=told.append).selection
     assert told == search.points()
     assert len(told) == POINTS
     chosen = {row.rule: (row.sigma, row.lam, row.left_default) for row in rows}
     for row in others:
         if row.rule != "best point":
             assert (row.sigma, row.lam, row.left_default) == chosen[row.rule]
+
+
+def test_a_first_look_is_compared_with_full_fits_by_every_objective(found):
+    assert [look.objective for look in found.looks] == list(OBJECTIVES)
+    for look in found.looks:
+        assert look.points == POINTS
+        assert -1 <= look.rank_correlation <= 1
+        assert look.cost_fits > 1  # a look, and at least the incumbent's own fit
 
 
 def test_a_tail_is_minus_the_logarithm_of_the_share_at_or_above():
