@@ -174,7 +174,7 @@ def test_a_running_median_begins_anew_with_a_clip():
 def test_light_that_drifts_is_no_event_with_drift_correction():
     rng = np.random.default_rng(0)
     trained = calibration(rng.normal(0, 1, 2_000))
-    drifting = rng.normal(0, 1, 4_000) + np.arange(4_000) * 2e-3  # eight deviations in the end
+    drifting = rng.normal(0, 1, 4_000) + np.arange(4_000) * 4e-3  # sixteen deviations in the end
     times, clip = np.arange(4_000.0), np.zeros(4_000, np.int64)
     plain, corrected = (Tail(p=1e-3, drift_s=window).fit(trained).flags(drifting, times, clip) for window in (0, 200))
     assert plain.mean() > 0.1
