@@ -186,7 +186,10 @@ class EvidenceDetector(Detector):
             "fps": self.fps,
             "context": self.context,
             "map_scales": dict(self.map_scales),
-            "counts": [{name: tail.n for name, tail in fusion.tails.items()} for fusion in self.fusions],
+            "fusions": [
+                {"counts": {name: tail.n for name, tail in fusion.tails.items()}, "loadings": dict(fusion.loadings)}
+                for fusion in self.fusions
+            ],
         }
         return arrays | {"calibration_regimes": self.calibration_regimes}, meta
 
@@ -196,8 +199,11 @@ class EvidenceDetector(Detector):
         inner = {name.removeprefix("mle."): array for name, array in tensors.items() if name.startswith("mle.")}
         mle = MleDetector.from_state(inner, meta["mle"])
         fusions = tuple(
-            Fusion({name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in counts.items()})
-            for index, counts in enumerate(meta["counts"])
+            Fusion(
+                {name: Tail(np.array(tensors[f"tails.{index}.{name}"]), n) for name, n in fusion["counts"].items()},
+                fusion["loadings"],
+            )
+            for index, fusion in enumerate(meta["fusions"])
         )
         reader = Reader(mle, meta["fps"], config.window_s)
         values = {name: tensors[f"calibration.{name}"].astype(np.float64) for name in CHANNELS}

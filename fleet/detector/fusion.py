@@ -1,10 +1,11 @@
 """`Fusion`: several channels -> one score, each channel by how much it has to say on this camera; nobody needs labels.
 
 Events are rare and stand out, so a channel that sees them has values that stray further up from their median than
-down: the ratio of both spreads is what the channel says for itself. One that strays further down sees the events
-inverted (on a camera that rides along, drops on the lens change less than the street does). The score is the distance
-of the channel that is furthest from its usual, each handicapped by its ratio: one channel that is sure is enough, and
-one that knows nothing must stray very far to be heard.
+down: the ratio of both spreads is what the channel says for itself. What the channels have in common, each scaled by
+its ratio, is their first principal component: a channel that runs against it sees the events inverted (on a camera that
+rides along, drops on the lens change less than the street does; in a room that empties, nothing new stands about). The
+score is the distance of the channel that is furthest from its usual, each handicapped by its ratio and its loading: one
+channel that is sure is enough, and one that knows nothing must stray very far to be heard.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.detector.stats import rank_correlation
 from fleet.detector.tails import Tail
 
 __all__ = ["Fusion"]
 
 # Nats that are added to both spreads: a channel whose values keep within a factor of e of each other knows little,
 # whichever way they lean. At .2 a camera's crowds, which lean up by a fifth of a nat, spoke louder than what ran
-# through them; from .8 to 1.6 nothing changed (docs/method.md).
+# through them; from .8 to 1.3 little changed (docs/method.md).
 _SPREAD_NATS = 1.0
 
-# How sharply the ratio decides, in units of distance a nat of it; from 4 to 10 nothing changed.
-_HANDICAP = 8.0
+# How sharply the ratio decides; from 1.5 to 2.5 little changed.
+_RATIO_POWER = 2
+
+# What a loading counts at least: a channel that runs against all others is heard where it alone strays very far.
+_LEAST_LOADING = 0.01
 
 # Nats that a quiet channel strays for no reason at all: they are no distance.
 _NOISE_NATS = 0.3
@@ -35,6 +40,7 @@ _FURTHEST = 60.0
 
 _BLIND_BELOW_NATS = 0.05
 _INFORMATIVE_ABOVE = 1.1
+_AGAINST = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +49,41 @@ class Fusion:
 
     Attributes:
         tails: the distribution of each channel that has one, by name.
+        loadings: of each, on what they have in common, -1..1.
     """
 
     tails: Mapping[str, Tail]
+    loadings: Mapping[str, float]
 
     @classmethod
     def of(cls, values: Mapping[str, NDArray[np.float64]]) -> Fusion:
         """The fusion of the channels' values (N,) of the training frames; a channel without values has no say."""
         found = {name: Tail.of(channel) for name, channel in values.items()}
-        return cls({name: tail for name, tail in found.items() if tail is not None})
+        tails = {name: tail for name, tail in found.items() if tail is not None}
+        if not tails:
+            return cls({}, {})
+        known = np.all([np.isfinite(values[name]) for name in tails], axis=0)
+        ranked = [values[name][known] for name in tails]
+        correlations = np.array([[rank_correlation(one, other) for other in ranked] for one in ranked])
+        scales = np.array([_ratio(tail) ** _RATIO_POWER for tail in tails.values()])
+        common = np.linalg.eigh(scales[:, None] * correlations * scales)[1][:, -1]
+        common *= np.sign(common.sum()) or 1.0
+        return cls(tails, dict(zip(tails, common.tolist(), strict=True)))
 
     @property
     def handicaps(self) -> dict[str, float]:
-        """Of each channel: what is taken off its distance; 0 for the one with the largest ratio."""
-        ratios = {name: _ratio(tail) for name, tail in self.tails.items()}
-        largest = max(ratios.values(), default=1.0)
-        return {name: _HANDICAP * float(np.log(largest / ratio)) for name, ratio in ratios.items()}
+        """Of each channel: what is taken off its distance; 0 for the one that has most to say."""
+        say = {
+            name: max(self.loadings[name], _LEAST_LOADING) * _ratio(tail) ** _RATIO_POWER
+            for name, tail in self.tails.items()
+        }
+        most = max(say.values(), default=1.0)
+        return {name: float(np.log(most / own)) for name, own in say.items()}
 
     def score(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """The fused score (N,) of the channels that each frame has; 0 where it has none.
 
-        Of the channel with the largest ratio it is the distance above its median, in units of how far it strays down.
+        Of the channel with most to say it is the distance above its median, in units of how far it strays down.
         """
         score = np.full(len(next(iter(values.values()))), -np.inf)
         for name, handicap in self.handicaps.items():
@@ -82,7 +102,7 @@ class Fusion:
         if tail.at(0.99) - tail.at(0.01) < _BLIND_BELOW_NATS:
             return "blind"
         ratio = _ratio(tail)
-        if ratio < 1 / _INFORMATIVE_ABOVE:
+        if ratio < 1 / _INFORMATIVE_ABOVE or self.loadings[name] < -_AGAINST:
             return "inverted"
         return "informative" if ratio > _INFORMATIVE_ABOVE else "neutral"
 
