@@ -253,9 +253,13 @@ def _figures(options: Options) -> Iterable[Cell]:
 def _selection(options: Options) -> Iterable[Cell]:
     """Every point of a search, on ten scenes; `methods` are searches here."""
     small = replace(options, max_frames=options.max_frames or 900, size=options.size or SMALL)
-    for spec in (*_generated(options.draws_or(REPORT_DRAWS)), SceneSpec("ped2-20")):
-        for search in options.methods or ("paper", "default"):
+    searches = options.methods or ("paper", "default")
+    for spec in _generated(options.draws_or(REPORT_DRAWS)):
+        for search in searches:
             yield small.cell(search, spec, task="selection")
+    if not options.quick:  # thinned and not cut: its first frames are all normal
+        for search in searches:
+            yield replace(small, max_frames=None).cell(search, SceneSpec("ped2-20", fps=2.5), task="selection")
 
 
 SUITES: dict[str, Suite] = {
