@@ -179,7 +179,7 @@ def _write(outcome: Outcome, records: Mapping[Cell, Record], out: Path, command:
 
 
 # Seconds of a processor that a cell takes where none like it was measured: on one core of 2023, 1,200 frames.
-_GUESS_S = {"curve": 12.0, "latents": 30.0, "selection": 300.0}
+_GUESS_S = {"curve": 12.0, "latents": 30.0, "selection": 300.0, "variant": 12.0}
 _GUESS_NETWORK_S, _GUESS_DEFAULT_S, _GUESS_SIMPLE_S = 15.0, 20.0, 2.0
 
 

@@ -34,7 +34,7 @@ CELL_VERSION = 1  # raise it when the same cell would give other numbers: old do
 Record = dict[str, Any]
 """A cell (`cell`, its fields) and its `error`, or what was measured; see `run`."""
 
-Task = Literal["score", "curve", "latents", "selection"]
+Task = Literal["score", "curve", "latents", "selection", "variant"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class Cell:
         train_frames: it learns from the scene's first so many frames; None: from all.
         point: sigma and lambda, for the task `curve`.
         task: `score` measures a fitted method, `curve` AUC after each epoch of the paper's, `latents` maps the latents
-            to a plane (t-SNE), `selection` what each label-free objective would have chosen.
+            to a plane (t-SNE), `selection` what each label-free objective would have chosen, `variant` what a choice of
+            the paper's method does to the latent; `method` names a search or a variant there.
     """
 
     method: str
@@ -101,6 +102,8 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         return known | _latents(cell, labelled)
     if cell.task == "selection":
         return known | _selection(cell, labelled)
+    if cell.task == "variant":
+        return known | _variant(cell, labelled)
     footage, labels = labelled.footage, labelled.labels
     with _memory() as peak_mb:
         started = time.perf_counter()
@@ -198,6 +201,16 @@ def _selection(cell: Cell, labelled: Labelled) -> Record:
         search = search.model_copy(update={"detector": search.detector.model_copy(update={"epochs": cell.epochs})})
     found = study(f"{cell.scene.scene}-{cell.scene.draw}", labelled.footage, labelled.labels, search)
     return {"selection": [row.to_dict() for row in found.selection], "looks": [row.to_dict() for row in found.looks]}
+
+
+def _variant(cell: Cell, labelled: Labelled) -> Record:
+    """AUC of 1 - PCC, and what the last epoch says of the latent."""
+    from fleet.benchmark.variants import variant_config
+    from fleet.detector.fit import fit
+
+    fitted = fit(labelled.footage.frames, variant_config(cell.method, cell.seed, cell.epochs))
+    auc = ranking(labelled.labels, 1 - fitted.calibration)["auc"]
+    return {"variant": {"auc": auc, **fitted.curve[-1].to_dict()}}
 
 
 def _calibration(scores: Scores, footage: Footage, part: NDArray[np.bool_] | slice = slice(None)) -> Calibration:

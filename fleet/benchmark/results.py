@@ -11,7 +11,16 @@ import numpy as np
 from fleet.benchmark.cells import Cell, Record, series
 from fleet.tables import table_to_bytes
 
-__all__ = ["Row", "channel_rows", "curve_rows", "look_rows", "parquet_tables", "rule_rows", "selection_rows"]
+__all__ = [
+    "Row",
+    "channel_rows",
+    "curve_rows",
+    "look_rows",
+    "parquet_tables",
+    "rule_rows",
+    "selection_rows",
+    "variant_rows",
+]
 
 Row = dict[str, Any]
 Records = Mapping[Cell, Record]
@@ -57,6 +66,11 @@ def look_rows(records: Records) -> list[Row]:
     return _study_rows(records, "looks")
 
 
+def variant_rows(records: Records) -> list[Row]:
+    """A row for each scene and variant of the paper's method."""
+    return [_cell(cell) | record["variant"] for cell, record in _of(records, "variant") if not record["error"]]
+
+
 def parquet_tables(records: Records) -> dict[str, bytes]:
     """Name -> the bytes of a Parquet file, of each table that has rows; `frames` holds each frame's score."""
     tables = {
@@ -65,6 +79,7 @@ def parquet_tables(records: Records) -> dict[str, bytes]:
         "curves": curve_rows(records),
         "selection": selection_rows(records),
         "looks": look_rows(records),
+        "variants": variant_rows(records),
     }
     packed = {name: table_to_bytes(rows) for name, rows in tables.items() if rows}
     if frames := _frame_table(records):

@@ -14,6 +14,7 @@ from cameras.scenes import SCENES
 from fleet.benchmark.cells import Cell, Task
 from fleet.benchmark.methods import DEFAULT_DETECTOR, method, methods
 from fleet.benchmark.scenes import REAL, PixelSize, SceneSpec, is_available
+from fleet.benchmark.variants import VARIANTS, variant_config
 from fleet.search_config import built_in_searches
 
 __all__ = ["SUITES", "Options", "Plan", "Suite", "plan"]
@@ -55,7 +56,7 @@ class Options:
 
     def cell(self, name: str, spec: SceneSpec, seed: int = 0, task: Task = "score") -> Cell:
         """A cell with what the user said; without, at the method's own working size."""
-        size = self.size or (SMALL if task != "selection" and method(name).big else FULL)
+        size = self.size or (SMALL if task == "variant" or (task != "selection" and method(name).big) else FULL)
         own = SCENES[spec.scene].frames if spec.scene in SCENES else None
         frames = _least(spec.frames or own, self.max_frames, 120 if self.quick else None)
         epochs = 2 if self.quick else self.epochs
@@ -102,7 +103,9 @@ def plan(suite: str, options: Options) -> Plan:
     if suite not in SUITES:
         raise UsageError(f"there is no suite '{suite}'", f"choose from: {', '.join(SUITES)}, all")
     for name in options.methods:
-        if suite != "selection":
+        if suite == "variants":
+            variant_config(name, 0, None)
+        elif suite != "selection":
             method(name)
         elif name not in built_in_searches():
             raise UsageError(f"there is no search '{name}'", f"choose from: {', '.join(built_in_searches())}")
@@ -250,6 +253,13 @@ def _figures(options: Options) -> Iterable[Cell]:
         yield from (options.cell(name, spec) for name in ("tmae", "gcl", "vanilla-cae", "mle"))
 
 
+def _variants(options: Options) -> Iterable[Cell]:
+    """`methods` are variants here."""
+    small = replace(options, max_frames=options.max_frames or 900)
+    for spec in _generated(options.draws_or(REPORT_DRAWS)[:1]):
+        yield from (small.cell(name, spec, task="variant") for name in options.methods or VARIANTS)
+
+
 def _selection(options: Options) -> Iterable[Cell]:
     """Every point of a search, on ten scenes; `methods` are searches here."""
     small = replace(options, max_frames=options.max_frames or 900, size=options.size or SMALL)
@@ -275,6 +285,7 @@ SUITES: dict[str, Suite] = {
         Suite("ratio", "AUC against the share of anomalous frames", _ratio),
         Suite("frames", "AUC against the number of training frames", _frames),
         Suite("rate", "AUC against the frame rate, on Ped2", _rate),
+        Suite("variants", "what each choice of the paper's method does to its latent", _variants),
         Suite("heatmap", "AUC over sigma, lambda and epochs (figures 5, 6, 9, 10)", _heatmap),
         Suite("figures", "latents on a plane and PCC over time (figures 3, 4)", _figures),
     )

@@ -9,7 +9,7 @@ from fleet.benchmark.alert_tables import alerts, false_events, quiet, rules
 from fleet.benchmark.cells import Cell, Record
 from fleet.benchmark.markdown import Table, distinct, in_order, mean, number, share, spread, title, where
 from fleet.benchmark.methods import DEFAULT_DETECTOR, method
-from fleet.benchmark.results import Row, channel_rows, curve_rows, look_rows, selection_rows
+from fleet.benchmark.results import Row, channel_rows, curve_rows, look_rows, selection_rows, variant_rows
 
 __all__ = ["tables_of"]
 
@@ -163,6 +163,31 @@ def _heat(records: Records) -> Table:
     return Table(caption, ["sigma \\ lambda", *(f"{lam:g}" for lam in lams)], body)
 
 
+def _variants(records: Records) -> Table:
+    rows = variant_rows(records)
+    scenes = distinct(rows, "scene")
+    body = []
+    for name in distinct(rows, "method"):
+        of_variant = where(rows, method=name)
+        body.append(
+            [
+                name,
+                *(share(mean(row["auc"] for row in where(of_variant, scene=scene))) for scene in scenes),
+                number(row["response"] for row in of_variant),
+                number(row["effective_rank"] for row in of_variant),
+                share(mean(row["mean_frame_correlation"] for row in of_variant)),
+                f"{sum(row['collapsed'] for row in of_variant)} of {len(of_variant)}",
+            ]
+        )
+    columns = ["variant", *scenes, "response", "effective rank", "rank correlation with a still picture", "collapsed"]
+    caption = (
+        "One choice of the method at a time, AUC of 1 - PCC. Response: the share of the scene's variance that the "
+        "reconstruction follows; collapsed: below 1 %; the still picture is the scene's mean, under a robust error and "
+        "for the light network its median."
+    )
+    return Table(caption + _failures(records), columns, body)
+
+
 def _selection(records: Records) -> Table:
     rows = selection_rows(records)
     body = []
@@ -248,5 +273,6 @@ _TABLES: dict[str, dict[str, _Make]] = {
     "ratio": {"auc": _against("ratio", "AUC by the share of anomalous frames.", lambda ratio: f"{ratio:.0%}")},
     "frames": {"auc": _against("train_frames", "AUC over all frames by the number of frames learnt from.", str)},
     "rate": {"auc": _against("fps", "AUC by frames a second.", lambda fps: f"{fps:g}/s")},
+    "variants": {"auc": _variants},
     "heatmap": {"auc": _heat},
 }

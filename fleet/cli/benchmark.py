@@ -29,7 +29,10 @@ def benchmark(
         ),
     ] = "paper",
     method: Annotated[
-        str, typer.Option("--methods", metavar="A,B", help="Measure these only; for selection, searches.")
+        str,
+        typer.Option(
+            "--methods", metavar="A,B", help="Measure these only; for selection, searches; for variants, these."
+        ),
     ] = "",
     scene: Annotated[str, typer.Option("--scenes", metavar="A,B", help="Measure on these only.")] = "",
     seed: Annotated[str, typer.Option("--seeds", metavar="0,1", help="Of what is random in a method.")] = "0,1,2",

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cameras.errors import UsageError
 from fleet.benchmark.cells import Cell, Record, failed, fit_cell, run, series
 from fleet.benchmark.scenes import Labelled
+from fleet.benchmark.variants import VARIANTS, variant_config
 
 
 def test_a_record_is_json_without_nan(record: Record) -> None:
@@ -89,3 +91,21 @@ def test_latents_lie_on_a_plane(method: str, cell: Cell, corridor: Labelled) -> 
     record = run(replace(cell, method=method, task="latents", epochs=1), corridor)
     assert np.array(record["plane"]).shape == (60, 2)
     assert record["latent_std"] > 0
+
+
+@pytest.mark.parametrize("name", ["no entropy term", "light network, cap 3"])
+def test_a_variant_says_what_became_of_the_latent(name: str, cell: Cell, corridor: Labelled) -> None:
+    found = run(replace(cell, method=name, task="variant", epochs=1), corridor)["variant"]
+    assert 0 <= found["auc"] <= 1
+    assert found["epoch"] == 1
+    assert {"response", "collapsed", "effective_rank", "mean_frame_correlation"} <= found.keys()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_is_a_configuration(name: str) -> None:
+    assert variant_config(name, seed=3, epochs=7).seed == 3
+
+
+def test_an_unknown_variant_is_told_what_there_is() -> None:
+    with pytest.raises(UsageError, match="kernel: elementwise"):
+        variant_config("kernel: round", 0, None)
