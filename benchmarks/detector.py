@@ -75,7 +75,7 @@ def parts(video: Path, frames: int) -> dict[str, tuple[Callable[[], object], int
         "network, ONNX Runtime, batches of 32": (lambda: runner(seen[:BATCH]), BATCH),
         "network, torch, one frame": (lambda: reconstruct(model, seen[:1]), 1),
         "network, ONNX Runtime, one frame": (lambda: runner(seen[:1]), 1),
-        "the default detector, batches of 32": (lambda: detector.score(batch), len(batch)),
+        "the default detector, batches of 32 with context": (lambda: detector.score(batch), BATCH),
         "the default detector, one frame with its context": (lambda: detector.score(single), 1),
         "fit the default detector, a frame of the recording": (lambda: fit_evidence(footage, EvidenceConfig()), frames),
         **anomalib_parts(images),

@@ -212,7 +212,7 @@ class AlertRule(BaseModel):
         ge=1e-9,
         le=0.5,
         title="Tail probability",
-        description="tail: a usual frame's score is above the threshold with this probability.",
+        description="tail: usual footage stays above the threshold in a stretch of 20 seconds with this probability.",
     )
     quantile: float | None = Field(
         None, ge=0.5, le=1, title="Quantile", description="reference: of the scores in the event-free window."

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from cameras.errors import UsageError
 from fleet.benchmark.methods import fit_method, latents_of, method
-from fleet.benchmark.metrics import alert_rows, ranking, runs
+from fleet.benchmark.metrics import ranking, runs
 from fleet.benchmark.scenes import Labelled, PixelSize, SceneSpec
 from fleet.detector.baselines import clean_part
-from fleet.detector.detector import Detector, Scores
+from fleet.detector.detector import Detector
 from fleet.detector.footage import Footage
 from fleet.detector.threshold import Calibration
 
@@ -87,10 +87,9 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         fitted: what learnt from `cell.train`; None where the cell learns from its own scene.
 
     Returns:
-        Of the task `score`: `channels` (AUC and average precision of the score and of each channel), `rules` (see
-        `alert_rows`), `fit_s`, `frames_per_s` of scoring on this core, `state_mb`, `peak_mb`, `collapsed`, and the
-        frames' own `score`, `pcc`, `fps`, `clips` (frames of each) and `events` (start and end of each run of anomalous
-        frames).
+        Of the task `score`: `channels` (AUC and average precision of the score and of each channel), `fit_s`,
+        `frames_per_s` of scoring on this core, `state_mb`, `peak_mb`, `collapsed`, and the frames' own `score`, `pcc`,
+        `fps`, `clips` (frames of each) and `events` (start and end of each run of anomalous frames).
 
     Raises:
         FleetError: the method cannot learn from these frames.
@@ -112,10 +111,6 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         scores = learnt.score(footage)
         scored_at = time.perf_counter()
     tensors, _ = learnt.state()
-    taught = np.arange(len(footage)) < (cell.train_frames or len(footage))
-    if method(cell.method).one_class:
-        taught &= ~labels
-    calibration = None if fitted else _calibration(scores, footage, taught)
     channels = {"score": scores.score} | {name: channel.value for name, channel in scores.channels.items()}
     if scores.pcc is not None:
         channels["1 - PCC"] = 1 - scores.pcc
@@ -127,7 +122,6 @@ def run(cell: Cell, labelled: Labelled, fitted: Detector | None = None) -> Recor
         "peak_mb": peak_mb(),
         "collapsed": getattr(learnt, "collapsed", None),
         "channels": [{"channel": name, **ranking(labels, value)} for name, value in channels.items()],
-        "rules": alert_rows(calibration, _calibration(scores, footage), labels) if calibration else [],
         "score": _short(scores.score),
         "pcc": None if scores.pcc is None else _short(scores.pcc),
         "fps": _fps(footage),
@@ -211,11 +205,6 @@ def _variant(cell: Cell, labelled: Labelled) -> Record:
     fitted = fit(labelled.footage.frames, variant_config(cell.method, cell.seed, cell.epochs))
     auc = ranking(labelled.labels, 1 - fitted.calibration)["auc"]
     return {"variant": {"auc": auc, **fitted.curve[-1].to_dict()}}
-
-
-def _calibration(scores: Scores, footage: Footage, part: NDArray[np.bool_] | slice = slice(None)) -> Calibration:
-    pcc = None if scores.pcc is None else scores.pcc[part]
-    return Calibration(scores.score[part], pcc, footage.times_s[part], footage.clip[part])
 
 
 def _fps(footage: Footage) -> float:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from fleet.benchmark.cells import Cell, Record, series
+from fleet.benchmark.methods import method
+from fleet.benchmark.metrics import alert_rows
+from fleet.detector.threshold import Calibration
 from fleet.tables import table_to_bytes
 
 __all__ = [
@@ -39,12 +42,20 @@ def channel_rows(records: Records) -> list[Row]:
 
 
 def rule_rows(records: Records) -> list[Row]:
-    """A row for each cell and threshold rule."""
-    return [
-        _cell(cell) | {"anomalous": record["anomalous"]} | rule
-        for cell, record in _of(records, "score")
-        for rule in record.get("rules", ())
-    ]
+    """A row for each cell that learnt from its own scene and each threshold rule, fitted to what it learnt from."""
+    rows = []
+    for cell, record in _of(records, "score"):
+        if record["error"] or cell.train is not None:
+            continue
+        scored, labels = series(record)
+        taught = np.arange(len(labels)) < (cell.train_frames or len(labels))
+        if method(cell.method).one_class:
+            taught &= ~labels
+        pcc = None if scored.pcc is None else scored.pcc[taught]
+        calibration = Calibration(scored.score[taught], pcc, scored.times_s[taught], scored.clip[taught])
+        shared = _cell(cell) | {"anomalous": record["anomalous"]}
+        rows += [shared | rule for rule in alert_rows(calibration, scored, labels)]
+    return rows
 
 
 def curve_rows(records: Records) -> list[Row]:

@@ -30,7 +30,7 @@ Kappa = Annotated[
 ]
 TailP = Annotated[
     float | None,
-    typer.Option("--tail-p", help="tail: probability of a usual frame above the threshold.", rich_help_panel=_PANEL),
+    typer.Option("--tail-p", help="tail: probability of usual 20 seconds above the threshold.", rich_help_panel=_PANEL),
 ]
 Quantile = Annotated[
     float | None, typer.Option("--quantile", help="reference: of the scores in the window.", rich_help_panel=_PANEL)

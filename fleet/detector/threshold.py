@@ -1,6 +1,6 @@
 """Rules that decide from which score on a frame is flagged, all fitted to training footage without a label.
 
-    threshold = Tail(p=0.01).fit(calibration)             # the training frames' scores
+    threshold = Tail(p=0.001).fit(calibration)            # the training frames' scores
     flagged = threshold.flags(scores, times_s, clip)      # bool (N,), what comes later changes nothing
 
 A rule is its parameters; `fit` makes a number of it. Whoever keeps the training scores can change the rule without
@@ -36,9 +36,14 @@ __all__ = [
     "running_median",
 ]
 
-# The body of the scores that a tail is extrapolated from: below it lies noise of its own kind, above it the events, of
-# which there may be a quarter. From the 50th to the 90th percentile, footage with 20 % of them had no event found.
-_BODY = np.linspace(0.25, 0.75, 41)
+# The body of the sustained scores that a budget is extrapolated from: below it lies noise of its own kind.
+_BODY = np.linspace(0.5, 0.9, 41)
+
+# The stretches of footage whose highest scores the tail is fitted to: of so many seconds, shorter where the footage has
+# fewer than so many of them. Their body is low, so that half of them may hold an event.
+_STRETCH_S = 20.0
+_STRETCHES = 12
+_QUIET = np.linspace(0.05, 0.4, 36)
 
 # A running median is taken anew so many times in its window: it is slow by nature, and a sort a frame is not needed.
 _MEDIANS_A_WINDOW = 16
@@ -183,21 +188,22 @@ class Paper(Rule):
 
 @dataclass(frozen=True)
 class Tail(Rule):
-    """A score that usual frames would reach with probability p, by an exponential tail fitted to their body.
+    """A level that usual footage sustains in a stretch of 20 seconds with probability p: 4,320 p times a day.
 
-    The fit is to the middle half of the scores, so that events may be a quarter of the footage. Scores fall off faster
-    than an exponential, and a usual frame passes the level less often than p says. docs/method.md has what p = .01
-    flags and finds; after training on footage that is half events it finds none: they are the body then.
+    Each stretch's highest sustained score follows Gumbel's law of maxima, fitted to the quieter stretches: those that
+    hold an event, up to half of them, do not move it. Scores whose noise falls off faster pass the level less often
+    than p says.
     """
 
     name: ClassVar[str] = "tail"
     bounds: ClassVar[dict[str, tuple[float, float]]] = {"p": (1e-9, 0.5)}
 
-    p: float = 0.01
+    p: float = 0.001
+    hysteresis: Hysteresis = field(default_factory=Hysteresis)
 
     def _level(self, series: NDArray[np.float64], calibration: Calibration) -> float:
-        start, scale = exponential_tail(series)
-        return start - scale * math.log(self.p)
+        location, scale = gumbel_tail(stretch_maxima(series, calibration, self.hysteresis))
+        return location - scale * math.log(-math.log1p(-self.p))
 
 
 @dataclass(frozen=True)
@@ -287,6 +293,31 @@ def exponential_tail(series: NDArray[np.float64]) -> tuple[float, float]:
         return math.inf, 0.0
     quantiles = np.quantile(series, _BODY)
     x = -np.log1p(-_BODY)
+    scale = max(0.0, float(np.cov(x, quantiles)[0, 1] / np.var(x, ddof=1)))
+    return float(quantiles.mean() - scale * x.mean()), scale
+
+
+def stretch_maxima(
+    series: NDArray[np.float64], calibration: Calibration, hysteresis: Hysteresis
+) -> NDArray[np.float64]:
+    """The highest level that each stretch of the footage sustains; the series itself where no clip is long enough."""
+    sustained = hysteresis.sustained(series, calibration.clip)
+    frames = min(_STRETCH_S / calibration.frame_s, len(series) / _STRETCHES)
+    length = max(hysteresis.of, round(frames))
+    found = []
+    for clip in np.split(sustained, np.flatnonzero(np.diff(calibration.clip)) + 1):
+        for start in range(0, len(clip), length):
+            known = clip[start : start + length]
+            known = known[np.isfinite(known)]
+            if len(known) >= length / 2:
+                found.append(known.max())
+    return np.array(found) if found else series
+
+
+def gumbel_tail(maxima: NDArray[np.float64]) -> tuple[float, float]:
+    """Location a and scale b >= 0 of P(maximum > t) = 1 - exp(-exp(-(t - a) / b)), by least squares on quantiles."""
+    quantiles = np.quantile(maxima, _QUIET)
+    x = -np.log(-np.log(_QUIET))
     scale = max(0.0, float(np.cov(x, quantiles)[0, 1] / np.var(x, ddof=1)))
     return float(quantiles.mean() - scale * x.mean()), scale
 

@@ -97,7 +97,7 @@ def test_the_table_tells_what_each_rule_would_have_flagged():
     tail = next(report for report in reports if report.rule == "tail")
     assert tail.flagged == pytest.approx(20 / 600, abs=0.005)
     assert tail.events_per_day == pytest.approx(1 / known.days)
-    assert tail.parameters == {"p": 0.01, "drift_s": 0.0}
+    assert tail.parameters == {"p": 0.001, "drift_s": 0.0}
 
 
 def test_clips_of_the_table_are_kept_apart():

@@ -21,9 +21,11 @@ from fleet.detector.threshold import (
     Reference,
     Tail,
     exponential_tail,
+    gumbel_tail,
     make_rule,
     paper_threshold,
     running_median,
+    stretch_maxima,
 )
 
 
@@ -68,18 +70,50 @@ def test_the_papers_rule_has_nothing_to_act_on_without_pcc():
 
 
 def test_the_tail_of_exponential_scores_is_found():
-    start, scale = exponential_tail(exponential(10_000))
-    assert (start, scale) == pytest.approx((1, 2), rel=1e-3)
-    assert Tail(p=1e-3).threshold(calibration(exponential(10_000))) == pytest.approx(1 + 2 * math.log(1000), rel=1e-3)
+    assert exponential_tail(exponential(10_000)) == pytest.approx((1, 2), rel=1e-3)
 
 
-def test_a_few_events_do_not_move_the_tail():
-    """The 99.9th percentile would be one of them."""
-    usual = exponential(1_000)
-    with_events = np.r_[usual, np.full(20, 100.0)]
-    moved = Tail(p=1e-3).threshold(calibration(with_events)) - Tail(p=1e-3).threshold(calibration(usual))
-    assert 0 < moved < 2
-    assert np.quantile(with_events, 0.999) == 100
+def test_gumbels_law_is_found():
+    shares = (np.arange(2_000) + 0.5) / 2_000
+    assert gumbel_tail(3 - 2 * np.log(-np.log(shares))) == pytest.approx((3, 2), rel=1e-3)
+
+
+def test_a_stretch_is_known_by_the_highest_score_that_it_sustains():
+    scores = np.zeros(240)
+    scores[30:34] = [5, 6, 7, 8]  # 4 of 8 frames
+    scores[100:103] = 50
+    maxima = stretch_maxima(scores, calibration(scores), Hysteresis())
+    assert maxima.tolist() == [0, 5, *[0] * 10]
+
+
+def test_stretches_end_with_their_clips_and_where_none_is_long_enough_each_score_counts():
+    scores = np.arange(40.0)
+    known = calibration(scores, clip=np.arange(40) // 20)
+    assert stretch_maxima(scores, known, Hysteresis()).tolist() == [4, 12, 16, 24, 32, 36]
+    alone = calibration(scores, clip=np.arange(40))
+    assert stretch_maxima(scores, alone, Hysteresis()) is scores
+
+
+def test_usual_footage_passes_the_level_no_more_often_than_p_says():
+    """Of scores of a second's memory, as those of channels are."""
+    rng = np.random.default_rng(0)
+    remembered, fresh = (np.convolve(rng.normal(0, 1, 400_000), np.ones(5) / 5, "same") for _ in range(2))
+    known = calibration(remembered, frame_s=0.2)
+    often, seldom = (
+        (stretch_maxima(fresh, calibration(fresh, frame_s=0.2), Hysteresis()) > Tail(p=p).threshold(known)).mean()
+        for p in (0.1, 0.01)
+    )
+    assert 0.02 < often < 0.12
+    assert seldom < 0.012
+
+
+def test_events_in_a_third_of_the_stretches_move_the_level_little():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(0, 1, 6_000)
+    with_events = usual + 30 * (np.arange(6_000) % 60 // 10 == 0)
+    level, moved = (Tail().threshold(calibration(scores)) for scores in (usual, with_events))
+    assert level - 0.5 < moved < level + 3
+    assert np.quantile(with_events, 0.9) > 25
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=200), st.floats(1e-9, 0.5), st.floats(1e-9, 0.5))
@@ -176,9 +210,12 @@ def test_light_that_drifts_is_no_event_with_drift_correction():
     trained = calibration(rng.normal(0, 1, 2_000))
     drifting = rng.normal(0, 1, 4_000) + np.arange(4_000) * 4e-3  # sixteen deviations in the end
     times, clip = np.arange(4_000.0), np.zeros(4_000, np.int64)
-    plain, corrected = (Tail(p=1e-3, drift_s=window).fit(trained).flags(drifting, times, clip) for window in (0, 200))
-    assert plain.mean() > 0.1
-    assert corrected.mean() < 0.001
+    plain, corrected = (
+        Hysteresis().spans(Tail(p=1e-4, drift_s=window).fit(trained).flags(drifting, times, clip), times, clip)
+        for window in (0, 200)
+    )
+    assert plain[-1][2] - plain[-1][0] > 1_000
+    assert not corrected
 
 
 def test_a_sudden_event_survives_drift_correction():
@@ -219,7 +256,7 @@ def test_each_rule_says_its_idea_and_has_defaults():
     ("name", "parameters", "told"),
     [
         ("otsu", {}, "no rule 'otsu': paper, tail, reference, budget"),
-        ("tail", {"kappa": 1}, "has no kappa: it knows drift_s, p"),
+        ("tail", {"kappa": 1}, "has no kappa: it knows drift_s, p, hysteresis"),
         ("tail", {"p": 0}, "p of the rule 'tail' is 1e-09 to 0.5, not 0"),
         ("tail", {"p": math.nan}, "p of the rule 'tail'"),
         ("budget", {"per_day": -1}, "per_day of the rule 'budget'"),
