@@ -85,11 +85,14 @@ def fitted_rule(camera: Camera, version: ModelVersion, calibration: Calibration)
 
 
 def threshold_in_force(camera: Camera, version: ModelVersion, calibration: Calibration) -> tuple[str, float]:
-    """Name and level of the rule in force (see `fitted_rule`).
+    """Name and level of the rule in force (see `fitted_rule`), without its drift correction.
 
-    The level is one of what the rule acts on: of 1 - PCC for 'paper', of the score for all others.
+    A verdict on one frame knows no running median to subtract, and a level that was fitted to a corrected series would
+    be one of something else. The level is one of what the rule acts on: of 1 - PCC for 'paper', of the score for all
+    others.
     """
-    threshold = fitted_rule(camera, version, calibration)
+    steady = camera.model_copy(update={"alert": camera.alert.model_copy(update={"drift_s": None})})
+    threshold = fitted_rule(steady, version, calibration)
     return threshold.rule.name, threshold.level
 
 

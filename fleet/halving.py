@@ -48,7 +48,7 @@ class PerCameraHalving(FIFOScheduler):
 
 
 def scheduler_of(config: SearchConfig) -> TrialScheduler:
-    if config.scheduler.kind == "fifo":
+    if config.scheduler.kind != "asha":  # the finalists of a first look run to their end
         return FIFOScheduler()
 
     def make() -> TrialScheduler:

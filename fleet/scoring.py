@@ -63,7 +63,8 @@ class Verdict:
         evidence: the detector's score of the frame from the channels that it has. On one scale for every frame of a
             version, whatever the rule: this is what frames are ranked by.
         channels: the evidence by its name, without what says nothing in this light; empty for a method of one number.
-        missing: channels that look back further than this frame's clip begins.
+        missing: channels that compare a frame with the one before it, where there is none. With fewer frames than the
+            detector's `context` a channel averages over what there is.
     """
 
     pcc: float

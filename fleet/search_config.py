@@ -74,8 +74,8 @@ class Point(_Settings):
         "auto",
         validate_default=True,
         title="Cap",
-        description="Nats that a capped entropy may have: 0 follows the light at most, 1 or 2 a view that moves; auto "
-        "looks at how much the view moves.",
+        description="Nats that a capped entropy may have: 0 follows the light at most, 3 a view that moves; auto looks "
+        "at how much the view moves.",
     )
 
 

@@ -26,7 +26,7 @@ from fleet.store import open_store
 
 __all__ = ["FIT_VERSION", "JOB_PATIENCE_S", "CameraFrames", "PointTrial", "fingerprint", "point_of", "work_of"]
 
-FIT_VERSION = 3  # raise it when the same frames and point would give another fit: old done-records are then not used
+FIT_VERSION = 4  # raise it when the same frames and point would give another fit: old done-records are then not used
 JOB_PATIENCE_S = 180.0  # an object store that restarts must not cost a night's work
 
 
@@ -168,7 +168,7 @@ class PointTrial(tune.Trainable):
     def _replay(self, record: dict[str, Any]) -> dict[str, Any]:
         """The epochs of an earlier run, so that the scheduler judges the other points by them as it did then."""
         curve = record["curve"]
-        if self._search.scheduler.kind == "fifo":  # no point is judged by another: the last one tells it all
+        if self._search.scheduler.kind != "asha":  # no point is judged by another: the last one tells it all
             self._epoch = max(0, len(curve) - 1)
         row = curve[self._epoch] if self._epoch < len(curve) else None
         self._epoch += 1

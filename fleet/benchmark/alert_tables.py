@@ -29,7 +29,10 @@ def rules(records: Records) -> Table:
         ]
         for method in in_order(rows)
     ]
-    caption = "Average precision, and precision / recall / F1 of the frames that each rule flags; means over scenes."
+    caption = (
+        "Average precision, and precision / recall / F1 of the frames that each rule flags; means over scenes, of "
+        "precision over those where the rule flags anything."
+    )
     return Table(caption, ["method", "AP", *names], body)
 
 
@@ -63,7 +66,11 @@ def alerts(records: Records) -> Table:
         if (cells := where(rows, method=method, rule=rule, ratio=ratio))
     ]
     columns = ["method", "rule", "anomalous", "precision / recall / F1", "flagged", "false events a day (events found)"]
-    return Table("Each rule, fitted to the same unlabelled frames; means over scenes and draws.", columns, body)
+    caption = (
+        "Each rule, fitted to the same unlabelled frames; means over scenes and draws, of precision over those where "
+        "the rule flags anything."
+    )
+    return Table(caption, columns, body)
 
 
 def quiet(records: Records) -> Table:
@@ -98,8 +105,9 @@ def quiet(records: Records) -> Table:
         "patches found there",
     ]
     caption = (
-        "The yard (generated: day and night, light drift, noise, rain, a swaying tree, autofocus) is learnt from one "
-        "day, without an event, and scored on the next; the car park is PETS 2001, where clouds pass."
+        "The yard (generated: day and night, light drift, noise, rain, a swaying tree, autofocus) is learnt from 100 s "
+        "in every 72 minutes of a day without an event, and scored on the next; the car park is PETS 2001, where clouds "
+        "pass."
     )
     return Table(caption, columns, body)
 

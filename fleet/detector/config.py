@@ -28,8 +28,9 @@ ErrorScale = Literal["variance", "none"]
 EntropyAs = Literal["penalty", "cap"]
 
 
-# Nats that the latent of a camera that rides along may say. On two driving views channel A had an AUC of .88 and .90
-# with none, .92 and .93 with 1, .94 and .96 with 3. A batch of 64 can show 4.2 at most: a larger cap would be none.
+# Nats that the latent of a camera that rides along may say. On two driving views the mean residual had an AUC of .88
+# and .90 with none, .92 and .93 with 1, .94 and .96 with 3. A batch of 64 can show 4.2 at most: a larger cap would be
+# none.
 MOVING_VIEW_CAP = 3.0
 
 
@@ -145,7 +146,7 @@ def light_config(**changes: Any) -> DetectorConfig:
     return DetectorConfig.from_dict(_LIGHT | changes)
 
 
-# On four driving views a lambda of 0.3 follows a cap of 3 within .3 nats, and channel A has a mean AUC of .92; 1 falls
+# On four driving views a lambda of 0.3 follows a cap of 3 within .3 nats, and the mean residual an AUC of .92; 1 falls
 # short of it by up to 1.1 nats (.90), and 3 or more move the weights so hard that the latent may collapse.
 _LIGHT: dict[str, Any] = {
     "network": "light",

@@ -157,7 +157,7 @@ class Fitting:
         counts = np.zeros(_MAP_STEPS, np.int64)
         for part in chunks(self._frames):
             frames = self._frames[part]
-            reconstructions = reconstruct(model, frames)  # by the network that will score, on its device
+            reconstructions = reconstruct(model, frames)  # by torch, the reference of what will score
             calibration[part] = pcc(frames, reconstructions, self._valid)
             errors = error_map(frames, reconstructions, self._valid)[:, self._valid]
             steps = (errors.clip(0, 1) * (_MAP_STEPS - 1)).round().astype(np.int64)

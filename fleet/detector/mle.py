@@ -93,6 +93,10 @@ class MleDetector(Detector):
             return self._runner(frames)
         return reconstruct(self.model, frames)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the session, which cannot be sent to another process and is made anew there."""
+        return {name: value for name, value in self.__dict__.items() if name != "_runner"}
+
     @cached_property
     def _runner(self) -> Runner:
         return Runner(self.model)

@@ -3,7 +3,7 @@
 | channel | value, a logarithm: a difference is a factor, in nats |
 |---|---|
 | residual | of the worst 2 % of small cells of the squared distance to the reconstruction, mean over the last second |
-| motion | of what changed in the worst 2 % of small cells, times the Lucas-Kanade speed of the worst 5 %: large, fast |
+| motion | of what changed in the worst 2 % of small cells, times the Lucas-Kanade speed of the worst 5 %, likewise |
 | change | of each pixel's change, mean over the pixels and the last second: a crowd, a light that flashes |
 | object | of the worst 5 % of the still cells' distance to what stood there before: a thing that stays |
 | view | of all cells' such distance: the whole view is another |
@@ -47,7 +47,7 @@ _UNREST = 100.0
 # Frames that are scored at a time: their pictures stay in the caches.
 _CHUNK = 128
 
-# No channel looks at more frames than this, at any frame rate: a caller sends them all.
+# No channel averages over more frames than this, at any frame rate: a caller sends them all, and the one before.
 _LARGEST_WINDOW = 15
 
 # Frames that the evidence maps' scales are taken over.
@@ -90,7 +90,7 @@ class Reader:
         return np.stack(pictures).astype(np.float16)
 
     def maps(self, footage: Footage, view: View) -> dict[str, Pictures]:
-        """Where each channel has its evidence in the last frame: float32 (H, W), in the channel's own units."""
+        """Where each channel has its evidence in the last frame: float32 (H, W), no logarithms."""
         seen = self._read(footage, view)
         last = slice(-min(self._window, int(seen.place[-1]) + 1), None)
         energy = self.motion.change_cells.spread(_mean_known(np.sqrt(seen.energy[last])))

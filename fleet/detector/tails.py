@@ -42,7 +42,7 @@ class Tail:
     def minus_log(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """-log of the share of the training frames at or above each value (N,); NaN stays.
 
-        Empirical up to the 98th percentile, half a frame short of 0 and 1. Beyond it exponential, with the slope from
+        Empirical up to the 98th percentile, half a frame short of 0. Beyond it exponential, with the slope from
         the 90th to the 98th percentile: what is far above everything seen is rarer than 1 in n, and how much rarer
         only a model can say. Where these two are the same value, anything above it is 1 in n + 1.
         """

@@ -202,8 +202,9 @@ class Tail(Rule):
     hysteresis: Hysteresis = field(default_factory=Hysteresis)
 
     def _level(self, series: NDArray[np.float64], calibration: Calibration) -> float:
-        location, scale = gumbel_tail(stretch_maxima(series, calibration, self.hysteresis))
-        return location - scale * math.log(-math.log1p(-self.p))
+        maxima, length_s = stretch_maxima(series, calibration, self.hysteresis)
+        location, scale = gumbel_tail(maxima)
+        return location - scale * math.log(-math.log1p(-self.p) * length_s / _STRETCH_S)
 
 
 @dataclass(frozen=True)
@@ -299,11 +300,14 @@ def exponential_tail(series: NDArray[np.float64]) -> tuple[float, float]:
 
 def stretch_maxima(
     series: NDArray[np.float64], calibration: Calibration, hysteresis: Hysteresis
-) -> NDArray[np.float64]:
-    """The highest level that each stretch of the footage sustains; the series itself where no clip is long enough."""
+) -> tuple[NDArray[np.float64], float]:
+    """The highest level that each stretch of the footage sustains, and how many seconds a stretch has.
+
+    Where no clip is long enough to sustain anything: the series itself.
+    """
     sustained = hysteresis.sustained(series, calibration.clip)
-    frames = min(_STRETCH_S / calibration.frame_s, len(series) / _STRETCHES)
-    length = max(hysteresis.of, round(frames))
+    frame_s = calibration.frame_s or 1.0  # times may all be the same
+    length = max(hysteresis.of, round(min(_STRETCH_S / frame_s, len(series) / _STRETCHES)))
     found = []
     for clip in np.split(sustained, np.flatnonzero(np.diff(calibration.clip)) + 1):
         for start in range(0, len(clip), length):
@@ -311,7 +315,7 @@ def stretch_maxima(
             known = known[np.isfinite(known)]
             if len(known) >= length / 2:
                 found.append(known.max())
-    return np.array(found) if found else series
+    return (np.array(found), length * frame_s) if found else (series, frame_s)
 
 
 def gumbel_tail(maxima: NDArray[np.float64]) -> tuple[float, float]:

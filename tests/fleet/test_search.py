@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from ray.tune.schedulers import TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from fleet.cluster import scratch_folder
 from fleet.errors import StoreError
@@ -322,6 +322,9 @@ def test_a_first_look_leaves_the_incumbent_and_one_other_to_be_fitted(ray_here, 
     done = [result for result in results if result.status == "done"]
     assert done[0].point == config.incumbent
     assert len(done) <= 2
+    assert isinstance(scheduler_of(config), FIFOScheduler), (
+        "a finalist runs to its end, whatever the other one comes to"
+    )
     assert all(len(result.curve) == 4 and result.detector["method"] == "evidence" for result in done)
     assert all(len(result.curve) == 1 and result.status == "stopped" for result in results if result not in done)
     assert told.epochs == {"dock": 6 * 4}

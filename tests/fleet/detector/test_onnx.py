@@ -1,5 +1,7 @@
 """ONNX Runtime gives what torch gives, and cameras of one architecture share a graph."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,13 @@ def test_torch_and_onnx_runtime_agree(colour_scene, config):
         given = Runner(model)(colour_scene[:count])
         assert given.dtype == np.float32
         np.testing.assert_allclose(given, reconstruct(model, colour_scene[:count]), atol=1e-6)
+
+
+def test_a_detector_that_has_scored_may_be_sent_to_another_process(colour_scene):
+    detector = fit(colour_scene, light_config(epochs=1))
+    scored = detector.pcc(colour_scene)
+    sent = pickle.loads(pickle.dumps(detector))  # noqa: S301  # as Ray does between its own processes
+    np.testing.assert_allclose(sent.pcc(colour_scene), scored, atol=1e-9)
 
 
 @pytest.mark.parametrize("config", [DetectorConfig(epochs=1, latent=4), light_config(epochs=1)], ids=["plain", "light"])

@@ -82,16 +82,17 @@ def test_a_stretch_is_known_by_the_highest_score_that_it_sustains():
     scores = np.zeros(240)
     scores[30:34] = [5, 6, 7, 8]  # 4 of 8 frames
     scores[100:103] = 50
-    maxima = stretch_maxima(scores, calibration(scores), Hysteresis())
+    maxima, length_s = stretch_maxima(scores, calibration(scores, frame_s=0.5), Hysteresis())
     assert maxima.tolist() == [0, 5, *[0] * 10]
+    assert length_s == 10  # shorter than 20 s, so that there are twelve
 
 
 def test_stretches_end_with_their_clips_and_where_none_is_long_enough_each_score_counts():
     scores = np.arange(40.0)
     known = calibration(scores, clip=np.arange(40) // 20)
-    assert stretch_maxima(scores, known, Hysteresis()).tolist() == [4, 12, 16, 24, 32, 36]
+    assert stretch_maxima(scores, known, Hysteresis())[0].tolist() == [4, 12, 16, 24, 32, 36]
     alone = calibration(scores, clip=np.arange(40))
-    assert stretch_maxima(scores, alone, Hysteresis()) is scores
+    assert stretch_maxima(scores, alone, Hysteresis()) == (scores, 1.0)
 
 
 def test_usual_footage_passes_the_level_no_more_often_than_p_says():
@@ -100,7 +101,7 @@ def test_usual_footage_passes_the_level_no_more_often_than_p_says():
     remembered, fresh = (np.convolve(rng.normal(0, 1, 400_000), np.ones(5) / 5, "same") for _ in range(2))
     known = calibration(remembered, frame_s=0.2)
     often, seldom = (
-        (stretch_maxima(fresh, calibration(fresh, frame_s=0.2), Hysteresis()) > Tail(p=p).threshold(known)).mean()
+        (stretch_maxima(fresh, calibration(fresh, frame_s=0.2), Hysteresis())[0] > Tail(p=p).threshold(known)).mean()
         for p in (0.1, 0.01)
     )
     assert 0.02 < often < 0.12
