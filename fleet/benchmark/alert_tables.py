@@ -106,8 +106,8 @@ def quiet(records: Records) -> Table:
     ]
     caption = (
         "The yard (generated: day and night, light drift, noise, rain, a swaying tree, autofocus) is learnt from 100 s "
-        "in every 72 minutes of a day without an event, and scored on the next; the car park is PETS 2001, where clouds "
-        "pass."
+        "in every 72 minutes of a day without an event, and scored on the next; the car park is PETS 2001, where "
+        "clouds pass."
     )
     return Table(caption, columns, body)
 

@@ -106,7 +106,8 @@ def fit_light(frames: Tensor, background: Tensor, valid: Tensor) -> tuple[Tensor
 
     Least squares, and three times again with Geman and McClure's weights 1 / (1 + r^2 / s^2)^2, where r is a pixel's
     residual and s the weighted root mean square of them all. It finds the light that least trimmed squares find (on
-    eight scenes the mean residual's AUC came within .004) in a third of the time, and without an order statistic it can be exported.
+    eight scenes the mean residual's AUC came within .004) in a third of the time, and without an order statistic it can
+    be exported.
 
     Args:
         frames: (N, C, H, W).
