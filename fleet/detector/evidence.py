@@ -39,8 +39,8 @@ class EvidenceConfig:
 
     Attributes:
         mle: the autoencoder's settings, `light_config()`.
-        window_s: seconds that evidence is averaged over, 15 frames at most: one step is noise, a walk is not, and people
-            who walk fade from a picture that is averaged so long, but not what was put down.
+        window_s: seconds that evidence is averaged over, 15 frames at most: one step is noise, a walk is not, and
+            people who walk fade from a picture that is averaged so long, but not what was put down.
 
     Raises:
         ValueError: a value out of its bounds; says the rule and the remedy.
@@ -138,7 +138,7 @@ class EvidenceDetector(Detector):
     @property
     def informative(self) -> dict[str, str]:
         """Of each channel, in the light that was most common: whether it is informative, neutral, inverted or blind on
-        this camera, and its handicap in the score. The values' spread and what they have in common say so: no labels."""
+        this camera, and its handicap in the score. The values' spread and what they have in common say so, no label."""
         most = max(self.fusions, key=lambda fusion: max((tail.n for tail in fusion.tails.values()), default=0))
         verdicts = most.verdicts()
         return {name: verdicts.get(name, "blind, without values") for name in CHANNELS}
