@@ -5,7 +5,8 @@ down: the ratio of both spreads is what the channel says for itself. What the ch
 its ratio, is their first principal component: a channel that runs against it sees the events inverted (on a camera that
 rides along, drops on the lens change less than the street does; in a room that empties, nothing new stands about). The
 score is the distance of the channel that is furthest from its usual, each handicapped by its ratio and its loading: one
-channel that is sure is enough, and one that knows nothing must stray very far to be heard.
+channel that is sure is enough, and one that knows nothing must stray very far to be heard. Where no ratio speaks of
+events, as on footage without any, what the channels have in common says nothing of them either, and all are heard.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _SPREAD_NATS = 1.0
 # How sharply the ratio decides; from 1.5 to 2.5 little changed.
 _RATIO_POWER = 2
 
+# Loadings are believed as far as the largest ratio is above 1, fully from here on. On a street without one drop of
+# rain they would mute the channels that see the drops.
+_CONVINCING_RATIO = 1.4
+
 # What a loading counts at least: a channel that runs against all others is heard where it alone strays very far.
 _LEAST_LOADING = 0.01
 
@@ -49,7 +54,7 @@ class Fusion:
 
     Attributes:
         tails: the distribution of each channel that has one, by name.
-        loadings: of each, on what they have in common, -1..1.
+        loadings: of each, on what they have in common; the largest is 1.
     """
 
     tails: Mapping[str, Tail]
@@ -68,15 +73,16 @@ class Fusion:
         scales = np.array([_ratio(tail) ** _RATIO_POWER for tail in tails.values()])
         common = np.linalg.eigh(scales[:, None] * correlations * scales)[1][:, -1]
         common *= np.sign(common.sum()) or 1.0
+        common /= common.max()
         return cls(tails, dict(zip(tails, common.tolist(), strict=True)))
 
     @property
     def handicaps(self) -> dict[str, float]:
         """Of each channel: what is taken off its distance; 0 for the one that has most to say."""
-        say = {
-            name: max(self.loadings[name], _LEAST_LOADING) * _ratio(tail) ** _RATIO_POWER
-            for name, tail in self.tails.items()
-        }
+        ratios = {name: _ratio(tail) for name, tail in self.tails.items()}
+        belief = (max(ratios.values(), default=1.0) - 1) / (_CONVINCING_RATIO - 1)
+        least = float(np.clip(1 - belief, _LEAST_LOADING, 1))
+        say = {name: max(self.loadings[name], least) * ratio**_RATIO_POWER for name, ratio in ratios.items()}
         most = max(say.values(), default=1.0)
         return {name: float(np.log(most / own)) for name, own in say.items()}
 

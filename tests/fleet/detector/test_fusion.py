@@ -33,6 +33,12 @@ def test_a_channel_that_leans_up_and_runs_against_the_others_is_called_inverted_
     assert found.handicaps["against"] > 3
 
 
+def test_where_no_channel_speaks_of_events_all_are_heard():
+    """What runs against the others on footage without events may be the one that will see them."""
+    against = {"one": NOISE[0], "two": NOISE[0] + 0.1 * NOISE[1], "against": -NOISE[0]}
+    assert max(Fusion.of(against).handicaps.values()) < 0.5
+
+
 def test_the_score_is_the_distance_of_the_channel_that_strays_furthest(fusion):
     usual = {name: np.array([np.median(value)]) for name, value in VALUES.items()}
     assert fusion.score(usual) == pytest.approx(0, abs=0.01)
