@@ -181,7 +181,7 @@ def _fresh(options: Options) -> Iterable[Cell]:
 
 
 def _ratio(options: Options) -> Iterable[Cell]:
-    names = (DEFAULT_DETECTOR, "mle", "vanilla-cae", "median-frame")
+    names = (DEFAULT_DETECTOR, "mle", "median-frame")
     for draw in options.draws_or(REPORT_DRAWS[:1]):
         specs = [SceneSpec(scene, draw, ratio=ratio) for scene in PAPER_SCENES[:2] for ratio in RATIOS]
         yield from _grid(replace(options, seeds=options.seeds[:1]), names, specs)
@@ -191,7 +191,7 @@ def _frames(options: Options) -> Iterable[Cell]:
     """Learnt from the first n of 2,000 frames, scored on all of them."""
     for scene in PAPER_SCENES:
         spec = SceneSpec(scene, options.draws_or(REPORT_DRAWS)[0], TRAIN_FRAMES[-1])
-        for name in options.methods or (DEFAULT_DETECTOR, "mle", "vanilla-cae", "median-frame"):
+        for name in options.methods or (DEFAULT_DETECTOR, "mle", "median-frame"):
             for count in TRAIN_FRAMES:
                 cell = options.cell(name, spec)
                 if count <= (cell.scene.frames or count):
