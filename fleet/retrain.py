@@ -285,6 +285,7 @@ def _store_winner(
     from safetensors.numpy import load
 
     from fleet.alerting import calibration_of
+    from fleet.detector import MleDetector
     from fleet.detector.select import choose
     from fleet.detector.threshold import DEFAULT_RULE, make_rule
     from fleet.versions import ModelVersion, detector_of, write_version
@@ -326,6 +327,7 @@ def _store_winner(
             "objective_name": config.objective,
             "objective": winner.objective,
             "reason": choice.reason,
+            "channels": {} if isinstance(detector, MleDetector) else detector.informative,
             "rule": rule.name,
             "kappa": config.detector.kappa,
             "threshold": detector.threshold,

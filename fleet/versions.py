@@ -42,6 +42,8 @@ class ModelVersion(BaseModel):
         detector: the detector's own settings and scales (`MleDetector.state`).
         lam, cap: the winning point beside its sigma; a cap only where the detector has one that was searched over.
         reason: why this point of the search won, a sentence.
+        channels: of each channel of evidence, what it is worth on this camera ("informative, handicap 0.0"); empty for
+            the paper's detector.
         rule: what `anomalous` follows where the camera has no alert policy of its own, with its score's threshold: a
             frame is anomalous above it. Under the rule `paper` the score is 1 - PCC.
         threshold: the paper's, of the PCC, whatever the rule (eq 9).
@@ -67,6 +69,7 @@ class ModelVersion(BaseModel):
     objective_name: str
     objective: float | None
     reason: str
+    channels: dict[str, str] = Field(default_factory=dict)
     rule: str = "paper"
     kappa: float
     threshold: float

@@ -137,6 +137,7 @@ class ChampionAnswer(CameraAnswer):
                 **_CAMERA,
                 **{"threshold": 0.9655, "rule": "tail", "score_threshold": 3.51, "frames": 7},
                 **{"sigma": 0.5, "lambda": 1.0, "collapsed": False},
+                "channels": {"motion": "informative, handicap 0.0", "change": "inverted, handicap 2.8"},
             },
         }
     )
@@ -150,6 +151,9 @@ class ChampionAnswer(CameraAnswer):
     sigma: float | None = Field(None, description="Bandwidth of the entropy's Gaussian kernel.")
     lam: float | None = Field(None, alias="lambda", description="Weight of the entropy loss.")
     collapsed: bool | None = Field(None, description="Whether it reconstructs one and the same picture.")
+    channels: dict[str, str] | None = Field(
+        None, description="What each channel is worth on this camera: informative, neutral, inverted or blind."
+    )
 
 
 class ErrorAnswer(BaseModel):
@@ -334,7 +338,7 @@ class Gateway:
         if answer.model_version is None:
             return ChampionAnswer(**answer.model_dump())
         version = read_version(self._store, camera_id, answer.model_version)
-        known = version.model_dump(by_alias=True, include={"threshold", "sigma", "lam", "collapsed"})
+        known = version.model_dump(by_alias=True, include={"threshold", "sigma", "lam", "collapsed", "channels"})
         rule, score_threshold = in_force(self._store, camera, version)
         frames = 1 + version.detector.get("context", 0)
         return ChampionAnswer(**answer.model_dump(), **known, rule=rule, score_threshold=score_threshold, frames=frames)

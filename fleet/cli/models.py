@@ -53,6 +53,10 @@ def models(camera_id: CameraId, store: StoreName = None, as_json: Json = False) 
             for version in found
         ],
     )
+    champion = next((version for version in found if version.version == aliases.champion), None)
+    if champion is not None and champion.channels:
+        worth = "; ".join(f"{name} {verdict}" for name, verdict in champion.channels.items())
+        console().print(f"channels of the champion, on this camera: {worth}")
 
 
 @app.command(rich_help_panel="Models")

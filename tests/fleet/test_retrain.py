@@ -261,6 +261,7 @@ def test_a_version_scores_the_frames_it_learnt_as_it_says(mixed):
         (part,) = part_keys(mixed.store, mixed.cameras[name])
         jpegs = pq.read_table(io.BytesIO(mixed.store.get(part)))["jpeg"].to_pylist()
         frames = np.stack([preprocess(decode_image(jpeg), version.preprocessing) for jpeg in jpegs])
+        assert version.channels == detector.informative
         times_s = np.array([row["captured_at"].timestamp() for row in rows])
         _, clip = np.unique([row["clip"] for row in rows], return_inverse=True)
         scores = detector.score(Footage(frames, times_s, clip))

@@ -42,6 +42,13 @@ class TestChannels:
         assert {row["rule"] for row in rows[:1]} == {"paper"}
         assert {row["rule"] for row in rows[1:]} == {"tail"}
 
+    def test_the_camera_says_what_each_channel_is_worth_on_it(self, client: httpx.Client) -> None:
+        worth = client.get("/cameras/gate").json()["channels"]
+        assert tuple(worth) == CHANNELS
+        assert all(
+            verdict.split(",")[0] in ("informative", "neutral", "inverted", "blind") for verdict in worth.values()
+        )
+
     def test_a_single_frame_names_what_it_lacks(self, client: httpx.Client, serving: Any) -> None:
         answer = strict(client.post("/cameras/gate/score", content=serving.frames("gate")[9]))
         assert answer["missing_channels"] == ["motion", "change"]
