@@ -150,7 +150,8 @@ def _latents(records: Records) -> Figure | None:
             marks[start:end] = True
         for chosen, color, name in ((~marks, NORMAL, "normal"), (marks, ANOMALOUS, "anomalous")):
             panel.scatter(plane[chosen, 0], plane[chosen, 1], s=3, color=color, alpha=0.6, linewidths=0, label=name)
-        panel.set(title=f"{title(cell.method)}, {cell.scene.scene}", xticks=[], yticks=[])
+        panel.set(xticks=[], yticks=[])
+        panel.set_title(f"{title(cell.method)}, {cell.scene.scene}", fontsize=8)
         panel.set_xlabel(f"latent standard deviation {record['latent_std']:.2g}", fontsize=8)
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=8, markerscale=3, frameon=False)
