@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -121,6 +122,13 @@ def test_a_cluster_that_is_not_there_is_an_error_in_one_line(folder_store, addre
     assert "\n" not in str(error.value)
 
 
+def _lives(pid: int, born: float) -> bool:
+    """That very process: the number may be another's by now."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).create_time() == born
+    return False
+
+
 @pytest.mark.slow
 def test_an_own_ray_leaves_nothing_behind(tmp_path):
     """Neither a process, nor a folder, nor a file in the home folder."""
@@ -128,7 +136,7 @@ def test_an_own_ray_leaves_nothing_behind(tmp_path):
         "import json, os, ray; from fleet.cluster import own_ray\n"
         "with own_ray():\n"
         "    import psutil\n"
-        "    children = [child.pid for child in psutil.Process().children(recursive=True)]\n"
+        "    children = [[child.pid, child.create_time()] for child in psutil.Process().children(recursive=True)]\n"
         "    folder = ray._private.worker._global_node.get_temp_dir_path()\n"
         "print(json.dumps({'children': children, 'folder': folder}))"
     )
@@ -147,5 +155,5 @@ def test_an_own_ray_leaves_nothing_behind(tmp_path):
     assert left["children"], "it had processes"
     assert left["folder"].startswith("/tmp/fleet-ray-")
     assert not Path(left["folder"]).exists()
-    assert [pid for pid in left["children"] if psutil.pid_exists(pid)] == []
+    assert [pid for pid, born in left["children"] if _lives(pid, born)] == []
     assert [path.name for path in home.rglob("*") if path.is_file()] == []

@@ -107,7 +107,7 @@ def add_with_evidence(store: Store, camera_id: str, source: Path, like: str) -> 
     scores = detector.calibration.score
     update = {
         **{"camera": camera_id, "version": "looks-back", "detector": meta, "threshold": detector.threshold},
-        **{"rule": "tail", "score_threshold": float(np.quantile(scores, 0.9))},
+        **{"rule": "tail", "score_threshold": float(np.quantile(scores, 0.9)), "channels": detector.informative},
     }
     start = other.version.first_frame_at
     rows = [
