@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 ONCE   ?=
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# The tests run a real RTSP server (GStreamer) beside the real S3 server that comes with the dev extra.
-TEST_PACKAGES := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+# The tests run a real RTSP server (GStreamer) beside the real S3 server that comes with the dev extra; ffmpeg turns videos.
+TEST_PACKAGES := ffmpeg gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 
 .PHONY: demo test test-fast lint clean setup setup-dev system-test
 
