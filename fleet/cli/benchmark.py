@@ -24,8 +24,8 @@ def benchmark(
         str,
         typer.Option(
             "--suite",
-            help="all, or paper, real, paper-size, fresh, selection, alerts, quiet, ratio, frames, rate, heatmap, "
-            "figures.",
+            help="all, or paper, real, paper-size, fresh, selection, alerts, quiet, ratio, frames, rate, variants, "
+            "heatmap, figures.",
         ),
     ] = "paper",
     method: Annotated[
