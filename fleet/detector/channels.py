@@ -99,11 +99,7 @@ class MotionField:
         """Frames as grey pictures (N, h, w) of the working size, 0..255, 0 where masked."""
         if frames.ndim == 4:
             frames = np.stack([cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames])
-        pictures = frames * self._weights
-        if pictures.shape[1:] != self.working.shape:
-            covered = _reduce(self._weights[None], self.working.shape)
-            pictures = _reduce(pictures, self.working.shape) / np.maximum(covered, 1e-6)
-        return pictures * self.working
+        return self._at_working_size(frames)
 
     def squared_distance(self, frames: NDArray[np.uint8], reconstructions: Pictures) -> Pictures:
         """Squared grey levels (N, h, w) between frames and reconstructions (0..1), at the working size; 0 where masked.
@@ -113,11 +109,15 @@ class MotionField:
         squares = np.square(frames - 255 * reconstructions)
         if squares.ndim == 4:
             squares = squares.mean(axis=3)
-        squares *= self._weights
-        if squares.shape[1:] != self.working.shape:
+        return self._at_working_size(squares)
+
+    def _at_working_size(self, pictures: NDArray[np.uint8] | Pictures) -> Pictures:
+        """Pictures (N, H, W) as (N, h, w): means over the pixels that count, 0 where masked."""
+        masked = pictures * self._weights
+        if masked.shape[1:] != self.working.shape:
             covered = _reduce(self._weights[None], self.working.shape)
-            squares = _reduce(squares, self.working.shape) / np.maximum(covered, 1e-6)
-        return squares * self.working
+            masked = _reduce(masked, self.working.shape) / np.maximum(covered, 1e-6)
+        return masked * self.working
 
     def changes(self, grey: Pictures, footage: Footage) -> tuple[Pictures, Pictures]:
         """Smoothed pictures, and what changed in them since the frame before, a frame period; NaN where none is."""
